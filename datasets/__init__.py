@@ -1,0 +1,1 @@
+"""Datasets: one file each, whose docstring is the data card."""

@@ -1,0 +1,1 @@
+"""Reports: one file for each kind of output, made from finished run folders."""
