@@ -41,13 +41,17 @@ class OutputError(UadbenchError):
     """A result could not be written: a full disk, a folder without permission."""
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
-    """Return the error for a name that is not `known`, with the nearest that is.
+def check_known(what: str, name: str, known: Iterable[str]) -> None:
+    """Raise a UsageError unless `name` is known; it has the nearest name that is.
 
     Example: ``methods: no 'itermask'. Did you mean 'itermask2'? There are: ...``
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
+    if name in names:
+        return
+    folded = {right.casefold(): right for right in names}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1)
+    hint = f" Did you mean '{folded[near[0]]}'?" if near else ""
     listing = ", ".join(names) if names else "none"
-    return UsageError(f"{what}: no '{name}'.{hint} There are: {listing}.")
+    msg = f"{what}: no '{name}'.{hint} There are: {listing}."
+    raise UsageError(msg)

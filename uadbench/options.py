@@ -1,13 +1,15 @@
 """Options of a plugin: from words on the command line to a checked object."""
 
 import dataclasses
+import types
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
-from uadbench.errors import UsageError, unknown
+from uadbench.errors import UsageError, check_known
 from uadbench.protocols import Card
 
 Plugin = TypeVar("Plugin")
@@ -49,8 +51,7 @@ def build(
     options = {**_preset(plugin, label, preset), **given}
     fields = {field.name for field in dataclasses.fields(plugin) if field.init}  # type: ignore[arg-type]  # mypy sees no dataclass
     for name in options:
-        if name not in fields:
-            raise unknown(f"{label}: options", name, fields)
+        check_known(f"{label}: options", name, fields)
     hints = typing.get_type_hints(plugin)
     try:
         return plugin(**{k: _split(v, hints[k]) for k, v in options.items()})
@@ -60,19 +61,62 @@ def build(
 
 def values(plugin: object) -> dict[str, Any]:
     """Return all options of a plugin as JSON values."""
-    from pydantic import TypeAdapter
-
     dumped = TypeAdapter(type(plugin)).dump_python(plugin, mode="json")
     fields = dataclasses.fields(plugin)  # type: ignore[arg-type]  # mypy sees no dataclass
     return {field.name: dumped[field.name] for field in fields if field.init}
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """An option as a user reads of it."""
+
+    name: str
+    type: str
+    default: str
+    help: str
+
+
+def table(plugin: type) -> list[Option]:
+    """Return the options of a plugin with type, range, default and meaning."""
+    fields: Mapping[str, FieldInfo] = plugin.__pydantic_fields__  # type: ignore[attr-defined]  # pydantic dataclass
+    names = [field.name for field in dataclasses.fields(plugin) if field.init]
+    return [_option(name, fields[name]) for name in names]
+
+
+def _option(name: str, info: FieldInfo) -> Option:
+    bounds = [
+        f"{sign} {getattr(bound, attribute)}"
+        for bound in info.metadata
+        for attribute, sign in (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+        if hasattr(bound, attribute)
+    ]
+    default = "required" if info.is_required() else _words(info.get_default())
+    kind = _type_words(info.annotation)
+    return Option(name, ", ".join([kind, *bounds]), default, info.description or "")
+
+
+def _type_words(hint: object) -> str:
+    if typing.get_origin(hint) is typing.Literal:
+        return "|".join(str(choice) for choice in typing.get_args(hint))
+    if typing.get_origin(hint) is tuple:
+        return "list of " + _type_words(typing.get_args(hint)[0])
+    if isinstance(hint, types.UnionType):
+        parts = [part for part in typing.get_args(hint) if part is not types.NoneType]
+        return " or ".join(_type_words(part) for part in parts)
+    return getattr(hint, "__name__", str(hint)).lower()
+
+
+def _words(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value)
+    return "none" if value is None else str(value)
 
 
 def _preset(plugin: type, label: str, preset: str | None) -> Mapping[str, object]:
     card: Card = plugin.card  # type: ignore[attr-defined]  # part of every contract
     if preset is None:
         return {}
-    if preset not in card.presets:
-        raise unknown(f"{label}: presets", preset, card.presets)
+    check_known(f"{label}: presets", preset, card.presets)
     return card.presets[preset]
 
 

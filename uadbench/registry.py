@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-from uadbench.errors import ContractError, unknown
+from uadbench.errors import ContractError, check_known
 
 Kind = Literal["methods", "datasets", "reports"]
 KINDS: tuple[Kind, ...] = ("methods", "datasets", "reports")
@@ -49,8 +49,7 @@ def load(kind: Kind, name: str) -> Any:
         ContractError: its package cannot be imported.
     """
     known = {listing.name: listing for listing in listings(kind)}
-    if name not in known:
-        raise unknown(kind, name, known)
+    check_known(kind, name, known)
     listing = known[name]
     try:
         return listing.entry.load()

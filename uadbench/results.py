@@ -13,11 +13,8 @@ runs/<name>/run.json           status, options, seed, versions, hardware, timing
             checkpoint/        state of an unfinished fit
 """
 
-import csv
-import json
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,15 +22,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from uadbench.errors import OutputError, UsageError
+from uadbench.errors import UsageError
+from uadbench.files import read_json, read_rows, saving
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 1
-Row = Mapping[str, object]
+# What a run folder holds beside run.json.
+CONTENT = (
+    "baseline",
+    "cases.csv",
+    "checkpoint",
+    "curve.csv",
+    "failures.log",
+    "maps",
+    "model.safetensors",
+    "report",
+    "shown",
+    "summary.json",
+    "thresholds.json",
+    "training.csv",
+)
 
 
 @dataclass(frozen=True)
@@ -59,12 +72,12 @@ class Run:
         if not path.is_file():
             msg = f"{folder}: no run.json; a folder that 'uadbench run' made is needed."
             raise UsageError(msg)
-        record = _read_json(path)
+        record = read_json(path)
         if record.get("format") != FORMAT:
             msg = (
                 f"{folder}: a run folder of format {record.get('format')!r}, but this "
                 f"uadbench reads format {FORMAT}. Use the version that made it "
-                f"({record.get('versions', {}).get('uadbench', 'unknown')}) or run anew."
+                f"({record.get('versions', {}).get('uadbench', '?')}) or run anew."
             )
             raise UsageError(msg)
         return cls(folder, record)
@@ -89,22 +102,27 @@ class Run:
         """The method's title for tables and figures."""
         return str(self.record["method"]["title"])
 
+    @property
+    def whole(self) -> bool:
+        """True if no case failed."""
+        return bool((self.cases["status"] == "ok").all())
+
     @cached_property
     def cases(self) -> "pd.DataFrame":
         """cases.csv: a row for each case, with "case", "status", strata and metrics."""
         import pandas as pd
 
-        return pd.read_csv(self.folder / "cases.csv", dtype={"case": str})
+        return pd.DataFrame(read_rows(self.folder / "cases.csv"))
 
     @cached_property
     def summary(self) -> Mapping[str, Any]:
         """summary.json: "cases" (counts), "subject" and "pooled" metrics."""
-        return _read_json(self.folder / "summary.json")
+        return read_json(self.folder / "summary.json")
 
     @cached_property
     def thresholds(self) -> Mapping[str, Mapping[str, Any]]:
         """thresholds.json by column suffix ("fpr5", "oracle" ...)."""
-        return _read_json(self.folder / "thresholds.json")
+        return read_json(self.folder / "thresholds.json")
 
     @cached_property
     def curve(self) -> "pd.DataFrame":
@@ -123,113 +141,58 @@ class Run:
             return dict(arrays)
 
 
+def find_runs(folder: Path) -> list[Run]:
+    """Return the finished runs that a folder is or holds, by name.
+
+    Raises:
+        UsageError: there is none, or one is not finished.
+    """
+    inner = [place.parent for place in sorted(folder.glob("*/run.json"))]
+    places = [*([folder] if is_run(folder) else []), *inner]
+    if not places:
+        msg = f"{folder}: holds no run folder; give one that 'uadbench run' made."
+        raise UsageError(msg)
+    runs = [Run.load(place) for place in places]
+    for run in runs:
+        if not run.done:
+            msg = f"{run.folder}: this run is not finished. Repeat its command first."
+            raise UsageError(msg)
+    return runs
+
+
 def is_run(folder: Path) -> bool:
     """Return whether a folder holds a run."""
     return (folder / "run.json").is_file()
 
 
-def write_json(path: Path, content: object) -> None:
-    """Write JSON, all or nothing; numbers that are not finite become null."""
-    text = json.dumps(_finite(content), indent=2, default=str) + "\n"
-    write_atomically(path, lambda file: file.write_text(text))
-
-
-def write_rows(path: Path, rows: list[Row]) -> None:
-    """Write rows as CSV, all or nothing; the columns are those of all rows, in order."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-
-    def write(file: Path) -> None:
-        with file.open("w", newline="") as handle:
-            table = csv.DictWriter(handle, columns, restval="", lineterminator="\n")
-            table.writeheader()
-            table.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
-
-    write_atomically(path, write)
-
-
-def read_rows(path: Path) -> list[dict[str, object]]:
-    """Return the rows of a CSV with numbers as floats; [] if there is none."""
-    if not path.is_file():
-        return []
-    with path.open(newline="") as handle:
-        return [
-            {k: _value(v) for k, v in row.items()} for row in csv.DictReader(handle)
-        ]
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Call `write` with a temporary path beside `path`, then put it in its place.
-
-    Raises:
-        OutputError: the disk is full, or the folder cannot be written.
-    """
-    with saving(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The temporary name keeps the suffixes, by which libraries choose a format.
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=".", suffix="".join(path.suffixes) or ".tmp"
-        )
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            write(temporary)
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+def clear(folder: Path) -> None:
+    """Remove what a run left, and nothing else; "run.json" first."""
+    with saving(folder):
+        for name in ("run.json", *CONTENT):
+            path = folder / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 @contextmanager
-def saving(path: Path) -> Iterator[None]:
-    """Turn a failure to write `path` into an OutputError."""
+def claim(folder: Path) -> Iterator[None]:
+    """Hold a run folder for this process; the lock ends with the process, however.
+
+    Raises:
+        UsageError: another process holds it.
+        OutputError: the folder cannot be made.
+    """
+    with saving(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", blocking=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            msg = f"{folder}: another uadbench is working on this run. Wait for it."
+            raise UsageError(msg) from None
     try:
         yield
-    except OSError as error:
-        msg = (
-            f"{path}: cannot be written ({error.strerror or error}). What is finished is "
-            "kept: make room or give write permission, then repeat the same command."
-        )
-        raise OutputError(msg) from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        msg = f"{path}: not readable as JSON ({error}). Run again with --overwrite."
-        raise UsageError(msg) from None
-    if not isinstance(content, dict):
-        msg = f"{path}: expected a JSON object, got {type(content).__name__}."
-        raise UsageError(msg)
-    return content
-
-
-def _finite(content: object) -> object:
-    """Return JSON content with NaN and infinity as None, which JSON has no words for."""
-    if isinstance(content, Mapping):
-        return {str(key): _finite(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    if isinstance(content, np.generic):
-        return _finite(content.item())
-    if isinstance(content, float) and not np.isfinite(content):
-        return None
-    return content
-
-
-def _cell(value: object) -> object:
-    # repr of a float reads back to the same float, so that a resumed run has the same rows.
-    return repr(float(value)) if isinstance(value, float | np.floating) else value
-
-
-def _value(text: str) -> object:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    finally:
+        lock.release()

@@ -70,7 +70,7 @@ class Slices:
     _shape: tuple[int, int, int]
 
     def paste(self, maps: NDArray[np.float32]) -> Floats:
-        """Return maps (..., N, S, S) as volumes (..., X, Y, Z) of the scan, 0 elsewhere."""
+        """Return maps (..., N, S, S) as volumes (..., X, Y, Z), 0 in other slices."""
         rows, columns = self._back
         volume = np.zeros((*maps.shape[:-3], *self._shape), np.float32)
         volume[..., list(self.index)] = np.moveaxis(
@@ -106,8 +106,8 @@ def cut(scan: Scan, size: int, field: float, how: Normalisation) -> Slices:
     for axis in (0, 1):
         corner = float(spans[axis].mean()) - field / 2
         spacing, count = scan.spacing[axis], scan.brain.shape[axis]
-        down.append(_resampling(count, size, corner / spacing, step / spacing))
-        back.append(_resampling(size, count, -corner / step, spacing / step))
+        down.append(resampling(count, size, corner / spacing, step / spacing))
+        back.append(resampling(size, count, -corner / step, spacing / step))
     rows, columns = down
     # The background's value must not fade in at the border of the volume: resample the
     # difference to it.
@@ -124,13 +124,13 @@ def cut(scan: Scan, size: int, field: float, how: Normalisation) -> Slices:
 
 
 def _span(brain: NDArray[np.bool_], axis: int) -> NDArray[np.float64]:
-    """Return first and last edge of the brain along an axis, in voxels from the corner."""
+    """Return the brain's two edges along an axis, in voxels from the corner."""
     others = tuple(a for a in range(3) if a != axis)
     occupied = np.flatnonzero(brain.any(axis=others))
     return np.array([occupied[0], occupied[-1] + 1], np.float64)
 
 
-def _resampling(count: int, size: int, corner: float, step: float) -> Floats:
+def resampling(count: int, size: int, corner: float, step: float) -> Floats:
     """Return the (size, count) matrix that resamples `count` pixels onto `size`.
 
     Args:

@@ -1,4 +1,7 @@
-"""NIfTI volumes in and out: read into RAS+ axes, written back on the input's own grid."""
+"""NIfTI volumes in and out: read into RAS+ axes, written on the input's own grid."""
+
+# nibabel annotates only some of its functions.
+# mypy: allow-untyped-calls
 
 import zlib
 from dataclasses import dataclass
@@ -11,6 +14,8 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import (
     aff2axcodes,
     axcodes2ornt,
+    inv_ornt_aff,
+    io_orientation,
     ornt_transform,
 )
 from nibabel.spatialimages import HeaderDataError
@@ -65,41 +70,45 @@ def read_volume(path: Path) -> tuple[NDArray[np.float32], Grid]:
     Raises:
         DataError: as `read_grid`; or the file is truncated, or has NaN or infinity.
     """
-    image = _open(path)
-    grid = _grid(image, path)
-    try:
-        canonical = nib.funcs.as_closest_canonical(image)
-        voxels = canonical.get_fdata(dtype=np.float32, caching="unchanged")
-    except UNREADABLE as error:
-        msg = f"{path}: cannot be read to its end ({error}). Copy the file again."
-        raise DataError(msg) from None
-    voxels = voxels.reshape(grid.shape)
-    broken = int(voxels.size - np.isfinite(voxels).sum())
-    if broken:
-        msg = (
-            f"{path}: {broken} voxels are NaN or infinite; all must be finite numbers."
-        )
-        raise DataError(msg)
+    voxels, grid = _read(path)
     return np.ascontiguousarray(voxels), grid
 
 
 def read_mask(path: Path) -> tuple[NDArray[np.bool_], Grid]:
-    """Return voxels > 0, bool (X, Y, Z) in RAS+ axes, and their grid; errors as above."""
-    voxels, grid = read_volume(path)
-    return voxels > 0, grid
+    """Return voxels > 0, bool (X, Y, Z) in RAS+ axes, and their grid.
+
+    Raises:
+        DataError: as `read_volume`.
+    """
+    voxels, grid = _read(path)
+    return np.ascontiguousarray(voxels > 0), grid
 
 
 def check_same_grid(path: Path, other: Path) -> None:
     """Raise a DataError that shows the numbers if two files lie on different grids."""
-    ours, theirs = read_grid(path), read_grid(other)
-    if ours.shape != theirs.shape:
-        msg = f"{other}: shape {theirs.shape}, but {path.name} has {ours.shape}."
-        raise DataError(msg + " Resample one onto the other.")
-    gap = float(np.abs(ours.affine - theirs.affine).max())
+    check_on_grid(other, read_grid(path), path.name)
+
+
+def check_on_grid(path: Path, grid: Grid, owner: str) -> None:
+    """Raise a DataError that shows the numbers if a file lies on another grid.
+
+    Args:
+        path: the file to check.
+        grid: where it shall lie.
+        owner: the name of the file that the grid comes from.
+    """
+    found = read_grid(path)
+    if found.shape != grid.shape:
+        msg = (
+            f"{path}: shape {found.shape}, but {owner} has {grid.shape}. "
+            "Resample one onto the other."
+        )
+        raise DataError(msg)
+    gap = float(np.abs(found.affine - grid.affine).max())
     if gap > AFFINE_TOLERANCE:
         msg = (
-            f"{other}: its affine differs from that of {path.name} by up to {gap:.4g} mm"
-            f" (allowed: {AFFINE_TOLERANCE}). Resample one onto the other."
+            f"{path}: its affine differs from that of {owner} by up to {gap:.4g} "
+            f"(allowed: {AFFINE_TOLERANCE}). Resample one onto the other."
         )
         raise DataError(msg)
 
@@ -113,47 +122,81 @@ def write_volume(
         OSError: the disk is full or the folder cannot be written.
     """
     image = nib.nifti1.Nifti1Image(voxels.astype(dtype), scan.affine)
-    here, there = axcodes2ornt(aff2axcodes(scan.affine)), axcodes2ornt(tuple(scan.axes))
-    image = image.as_reoriented(ornt_transform(here, there))
+    ours, disk = axcodes2ornt("RAS"), axcodes2ornt(tuple(scan.axes))
+    image = image.as_reoriented(ornt_transform(ours, disk))
     image.set_sform(image.affine, code=scan.xform)
-    # A sheared affine does not fit into a quaternion; readers then use the sform.
-    image.set_qform(image.affine, code=scan.xform, strip_shears=True)
+    # A quaternion holds no shear: with code 0, every reader takes the sform.
+    image.set_qform(image.affine, code=0 if _is_sheared(scan.affine) else scan.xform)
     image.header.set_xyzt_units("mm")
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.loadsave.save(image, path)
 
 
-def _open(path: Path) -> Any:  # nibabel's images have no common static type
+def _read(path: Path) -> tuple[NDArray[np.float32], Grid]:
+    """Return finite voxels in RAS+ axes, in any memory order, and their grid."""
+    image = _open(path)
+    grid = _grid(image, path)
+    try:
+        canonical = nib.funcs.as_closest_canonical(image)
+        voxels = canonical.get_fdata(dtype=np.float32, caching="unchanged")
+    except UNREADABLE as error:
+        msg = f"{path}: cannot be read to its end ({error}). Copy the file again."
+        raise DataError(msg) from None
+    broken = int(voxels.size - np.isfinite(voxels).sum())
+    if broken:
+        msg = (
+            f"{path}: {broken} voxels are NaN or infinite; all must be finite numbers."
+        )
+        raise DataError(msg)
+    return voxels.reshape(grid.shape), grid
+
+
+def _is_sheared(affine: NDArray[np.float64]) -> bool:
+    """Return whether the axes of an affine are not at right angles."""
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return not np.allclose(axes.T @ axes, np.eye(3), atol=1e-5)
+
+
+def _open(path: Path) -> nib.nifti1.Nifti1Pair:
     if not path.is_file():
-        msg = f"{path}: there is no such file."
+        link = " The link points to nothing: fetch it." if path.is_symlink() else ""
+        msg = f"{path}: there is no such file.{link}"
         raise DataError(msg)
     try:
-        return nib.loadsave.load(path)
+        image = nib.loadsave.load(path)
     except UNREADABLE as error:
         msg = f"{path}: not a readable NIfTI file ({error})."
         raise DataError(msg) from None
+    if not isinstance(image, nib.nifti1.Nifti1Pair):
+        msg = f"{path}: {type(image).__name__}, but a NIfTI file was expected."
+        raise DataError(msg)
+    return image
 
 
-def _grid(image: Any, path: Path) -> Grid:
+def _grid(image: nib.nifti1.Nifti1Pair, path: Path) -> Grid:
     shape = image.shape
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) != 3 or 0 in shape:
         msg = f"{path}: shape {image.shape}, but a 3D volume (X, Y, Z) was expected."
         raise DataError(msg)
-    affine = image.affine
+    kind = image.get_data_dtype()
+    if kind.kind not in "iuf":
+        msg = f"{path}: voxels of type {kind}, but plain numbers were expected."
+        raise DataError(msg)
+    affine = np.asarray(image.affine, np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         msg = f"{path}: its affine is not invertible; the file's header is damaged."
         raise DataError(msg)
-    order = nib.orientations.io_orientation(affine)
-    back = nib.orientations.inv_ornt_aff(order, shape)
-    canonical = affine @ back
+    order = io_orientation(affine)
+    canonical = affine @ inv_ornt_aff(order, shape)
+    x, y, z = (shape[int(axis)] for axis in np.argsort(order[:, 0]))
+    sx, sy, sz = (float(size) for size in np.linalg.norm(canonical[:3, :3], axis=0))
     header = image.header
-    xform = int(header["sform_code"]) or int(header["qform_code"]) or 1
     return Grid(
-        shape=tuple(shape[int(axis)] for axis in np.argsort(order[:, 0])),
+        shape=(x, y, z),
         affine=canonical,
-        spacing=tuple(float(v) for v in np.linalg.norm(canonical[:3, :3], axis=0)),
+        spacing=(sx, sy, sz),
         axes="".join(aff2axcodes(affine)),
-        xform=xform,
+        xform=int(header["sform_code"]) or int(header["qform_code"]) or 1,
     )

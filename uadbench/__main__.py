@@ -1,0 +1,5 @@
+"""`python -m uadbench`."""
+
+from uadbench.cli import main
+
+main()

@@ -1,0 +1,135 @@
+"""Options that commands share, and words of the command line turned into a plan."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import rich_click as click
+
+from uadbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from uadbench.plans import Plan
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def shared_options(command: Command) -> Command:
+    """Add the options that `run` and `compare` share."""
+    for option in reversed(
+        (
+            click.option("-d", "--dataset", default="phantom", show_default=True),
+            click.option(
+                "--set-data",
+                "data_pairs",
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="An option of the dataset, such as root=DIR; repeat for more.",
+            ),
+            click.option(
+                "--preset",
+                help="The method's settings to start from: demo (default) or paper.",
+            ),
+            click.option(
+                "--protocol",
+                default="volume",
+                show_default=True,
+                help="volume, or itermask2-2d (that paper's: one slice a subject).",
+            ),
+            click.option(
+                "--device",
+                default="auto",
+                show_default=True,
+                help="auto, cpu, cuda or cuda:N.",
+            ),
+            click.option(
+                "--limit",
+                type=int,
+                metavar="N",
+                help="Score only the first N test cases, to try things out.",
+            ),
+            click.option(
+                "-o",
+                "--output",
+                type=click.Path(path_type=Path),
+                default=Path("runs"),
+                show_default=True,
+                help="The folder that holds run folders.",
+            ),
+            click.option("--name", help="The run folder's name; made up if not given."),
+            click.option(
+                "--overwrite", is_flag=True, help="Replace what an earlier run left."
+            ),
+            click.option(
+                "--dry-run", is_flag=True, help="Show what would be done, and stop."
+            ),
+            click.option("-q", "--quiet", is_flag=True, help="No progress."),
+            click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def make_plan(
+    method: str, seed: int, shared: Mapping[str, Any], given: Mapping[str, object]
+) -> "Plan":
+    """Return the plan of a method with the values of `shared_options`."""
+    from uadbench import options
+    from uadbench.plans import Plan
+
+    return Plan(
+        method=method,
+        dataset=shared["dataset"],
+        preset=shared["preset"],
+        options=given,
+        data_options=options.parse(shared["data_pairs"]),
+        protocol=shared["protocol"],
+        seed=seed,
+        device=shared["device"],
+        limit=shared["limit"],
+    )
+
+
+def by_method(pairs: tuple[str, ...]) -> dict[str, dict[str, object]]:
+    """Return {method: {option: value}} of words such as "ae.latent=64".
+
+    Raises:
+        UsageError: a word names no method, or has no value.
+    """
+    from uadbench import options
+
+    chosen: dict[str, dict[str, object]] = {}
+    for name, value in options.parse(pairs).items():
+        method, dot, option = name.partition(".")
+        if not dot:
+            msg = f"--set {name}={value}: name the method, such as ae.{name}={value}."
+            raise UsageError(msg)
+        chosen.setdefault(method, {})[option] = value
+    return chosen
+
+
+def names(words: str) -> list[str]:
+    """Return the distinct names of "a,b".
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = [word.strip() for word in words.split(",") if word.strip()]
+    if not found:
+        msg = "--methods: expected names separated by commas, such as ae,itermask2."
+        raise UsageError(msg)
+    return list(dict.fromkeys(found))
+
+
+def seeds_of(words: str) -> list[int]:
+    """Return the distinct numbers of "0,1".
+
+    Raises:
+        UsageError: a word is no whole number.
+    """
+    try:
+        return list(dict.fromkeys(int(word) for word in words.split(",")))
+    except ValueError:
+        msg = f"--seeds: expected whole numbers separated by commas, got '{words}'."
+        raise UsageError(msg) from None

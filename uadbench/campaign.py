@@ -1,0 +1,113 @@
+"""Several runs of one dataset side by side: a run and its baseline, or a comparison."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from uadbench import engine
+from uadbench.errors import UadbenchError, UsageError
+from uadbench.files import write_rows
+from uadbench.plans import Plan, describe
+from uadbench.protocols import Monitor
+from uadbench.results import Run
+
+BASELINE = "intensity"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a comparison.
+
+    Attributes:
+        plan: what is run.
+        folder: where.
+        error: why it did not finish, or "".
+    """
+
+    plan: Plan
+    folder: Path
+    error: str = ""
+
+
+def with_baseline(
+    plan: Plan, folder: Path, monitor: Monitor, *, overwrite: bool = False
+) -> list[Run]:
+    """Return the run of a plan and, in its folder, that of the plain intensity.
+
+    A map has to beat the image it was made from before it means anything (Meissen et
+    al. 2021), so that every table has the intensity as a row.
+
+    Raises:
+        UadbenchError: as `engine.run`.
+    """
+    main = engine.run(plan, folder, monitor, overwrite=overwrite)
+    if plan.method == BASELINE:
+        return [main]
+    baseline = replace(plan, method=BASELINE, preset=None, options={})
+    return [main, engine.run(baseline, folder / "baseline", monitor)]
+
+
+def grid(
+    plan: Plan,
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    options: Mapping[str, Mapping[str, object]],
+    folder: Path,
+) -> list[Cell]:
+    """Return the cells of a comparison, every option checked, nothing run.
+
+    The baseline is added once if it is not among the methods.
+
+    Args:
+        plan: what all cells share.
+        methods: names.
+        seeds: one run of each method for each.
+        options: by method.
+        folder: of the comparison; each cell gets a folder in it.
+
+    Raises:
+        UsageError: an unknown name, option or value; options of an absent method.
+    """
+    for name in options:
+        if name not in methods:
+            msg = f"--set {name}....: '{name}' is not among --methods."
+            raise UsageError(msg)
+    every = [*methods, *([] if BASELINE in methods else [BASELINE])]
+    cells = [
+        Cell(
+            replace(plan, method=name, seed=seed, options=options.get(name, {})),
+            folder / f"{name}-seed{seed}",
+        )
+        for name in dict.fromkeys(every)
+        for seed in seeds
+    ]
+    for cell in cells:
+        describe(cell.plan)
+    return cells
+
+
+def run_cells(
+    cells: Sequence[Cell], monitor: Monitor, *, overwrite: bool = False
+) -> Iterator[Cell | Run]:
+    """Run each cell in turn; yield its run, or the cell with the error that ended it.
+
+    A cell that fails does not end the others.
+    """
+    for number, cell in enumerate(cells, start=1):
+        monitor.say(f"[{number}/{len(cells)}] {cell.folder.name}")
+        try:
+            yield engine.run(cell.plan, cell.folder, monitor, overwrite=overwrite)
+        except UadbenchError as error:
+            monitor.say(f"{cell.folder.name} failed: {error}")
+            yield replace(cell, error=str(error))
+
+
+def write_cells(outcomes: Sequence[Cell | Run], folder: Path) -> None:
+    """Write cells.csv: what became of each cell of a comparison."""
+    rows = [
+        {"cell": outcome.name, "status": "done", "error": ""}
+        if isinstance(outcome, Run)
+        else {"cell": outcome.folder.name, "status": "failed", "error": outcome.error}
+        for outcome in outcomes
+    ]
+    write_rows(folder / "cells.csv", rows)

@@ -1,0 +1,52 @@
+"""Checkpoints of an unfinished fit as safetensors files."""
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from uadbench.errors import UsageError
+from uadbench.files import write_atomically
+from uadbench.protocols import Arrays
+
+
+class FileCheckpoint:
+    """One file for each part: `stem`.safetensors, `stem`-part.safetensors."""
+
+    def __init__(self, stem: Path) -> None:
+        self._stem = stem
+
+    @property
+    def path(self) -> Path:
+        """The file of this part."""
+        return self._stem.with_name(f"{self._stem.name}.safetensors")
+
+    def load(self) -> Arrays | None:
+        """Return what was saved last, or None."""
+        return load_arrays(self.path) if self.path.is_file() else None
+
+    def save(self, arrays: Arrays) -> None:
+        """Replace what was saved, all or nothing."""
+        save_arrays(self.path, arrays)
+
+    def child(self, name: str) -> "FileCheckpoint":
+        """Return the checkpoint of a part of the work."""
+        return FileCheckpoint(self._stem.with_name(f"{self._stem.name}-{name}"))
+
+
+def save_arrays(path: Path, arrays: Arrays) -> None:
+    """Write arrays as safetensors, all or nothing."""
+    write_atomically(path, lambda file: save_file(dict(arrays), file))
+
+
+def load_arrays(path: Path) -> Arrays:
+    """Return the arrays of a safetensors file.
+
+    Raises:
+        UsageError: it is damaged.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        msg = f"{path}: not readable ({error}). Delete it, or run with --overwrite."
+        raise UsageError(msg) from None

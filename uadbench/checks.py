@@ -1,0 +1,112 @@
+"""What every plugin promises, as checks whose messages say what to do."""
+
+from collections.abc import Iterable
+from itertools import combinations
+
+import numpy as np
+
+from uadbench.errors import ContractError, DataError
+from uadbench.protocols import Prediction, Scan
+from uadbench.views import View
+
+
+def check_prediction(prediction: Prediction, scan: Scan, label: str) -> None:
+    """Raise unless a prediction has the shape, type and finite scores of its contract.
+
+    Raises:
+        ContractError: a wrong type or shape, which is a mistake in the method.
+        DataError: scores that are NaN or infinite, which one scan may provoke.
+    """
+    _check_array(label, "score", prediction.score, np.dtype(np.float32), scan)
+    if prediction.mask is not None:
+        _check_array(label, "mask", prediction.mask, np.dtype(np.bool_), scan)
+    for name, array in prediction.extras.items():
+        if array.shape[-3:] != scan.brain.shape:
+            msg = (
+                f"{label}: extra '{name}' has shape {array.shape}; it must end in the "
+                f"scan's {scan.brain.shape}."
+            )
+            raise ContractError(msg)
+    broken = int((~np.isfinite(prediction.score[scan.scored])).sum())
+    if broken:
+        msg = f"{label}: {broken} scores inside the brain are NaN or infinite."
+        raise DataError(msg)
+
+
+def check_scan(scan: Scan) -> None:
+    """Raise a ContractError unless a dataset's scan is what methods rely on."""
+    grid = scan.brain.shape
+    rules = (
+        (len(grid) == 3, f"brain must be (X, Y, Z), got {grid}"),
+        (scan.brain.dtype == np.bool_, f"brain must be bool, got {scan.brain.dtype}"),
+        (
+            scan.image.shape == (len(scan.modalities), *grid),
+            f"image must be {(len(scan.modalities), *grid)}, got {scan.image.shape}",
+        ),
+        (
+            scan.image.dtype == np.float32,
+            f"image must be float32, got {scan.image.dtype}",
+        ),
+        (bool(np.isfinite(scan.image).all()), "image must be finite"),
+        (
+            scan.affine.shape == (4, 4),
+            f"affine must be 4 x 4, got {scan.affine.shape}",
+        ),
+        (min(scan.spacing) > 0, f"spacing must be positive, got {scan.spacing}"),
+        (len(scan.slices) > 0, "at least one slice must count"),
+        (
+            set(scan.slices) <= set(range(grid[-1])),
+            f"slices must lie in 0..{grid[-1] - 1}, got {scan.slices}",
+        ),
+        (bool(scan.scored.any()), "the slices that count must hold brain"),
+    )
+    for holds, message in rules:
+        if not holds:
+            msg = f"{scan.id}: {message}."
+            raise ContractError(msg)
+
+
+def check_view(view: View, label: str) -> None:
+    """Raise unless train, val and test are non-empty and share no subject.
+
+    Raises:
+        DataError: a part is empty, or a subject is in two of them.
+    """
+    parts = {"train": view.train, "val": view.val, "test": view.test}
+    for name, items in parts.items():
+        if not len(items):
+            msg = f"{label}: no subject in '{name}'. Give it more, or split otherwise."
+            raise DataError(msg)
+        _check_unique(f"{label}: {name}", items.ids)
+    for first, second in combinations(parts, 2):
+        shared = sorted(set(parts[first].subjects) & set(parts[second].subjects))
+        if shared:
+            msg = (
+                f"{label}: {len(shared)} subjects are both in {first} and {second}: "
+                f"{', '.join(shared[:5])}. Split by subject."
+            )
+            raise DataError(msg)
+
+
+def _check_unique(label: str, ids: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in ids:
+        if name in seen:
+            msg = f"{label}: the id '{name}' comes twice."
+            raise DataError(msg)
+        seen.add(name)
+
+
+def _check_array(
+    label: str,
+    name: str,
+    array: np.ndarray[tuple[int, ...], np.dtype[np.generic]],
+    dtype: np.dtype[np.generic],
+    scan: Scan,
+) -> None:
+    if array.shape != scan.brain.shape or array.dtype != dtype:
+        msg = (
+            f"{label}: {name} must be {dtype} of shape {scan.brain.shape}, got "
+            f"{array.dtype} of shape {array.shape}."
+        )
+        raise ContractError(msg)

@@ -1,0 +1,231 @@
+"""The command line: parse, call one function, print, exit."""
+
+import json
+import signal
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import rich_click as click
+
+from uadbench import __version__
+from uadbench.arguments import by_method, make_plan, names, seeds_of, shared_options
+from uadbench.errors import UadbenchError
+from uadbench.registry import KINDS, listings
+
+if TYPE_CHECKING:
+    from uadbench.plans import Plan
+    from uadbench.results import Run
+
+INTERRUPTED = 130
+EPILOG = (
+    "Exit status: 0 done, 1 some case or cell failed (the others are saved), 2 usage, "
+    "3 data, 4 a plugin broke its contract, 130 interrupted (the same command goes on)."
+)
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="uadbench")
+def app() -> None:
+    """Unsupervised anomaly detection on brain MRI: train, predict, score, report."""
+
+
+@app.command()
+@click.option("-m", "--method", required=True, help="See 'uadbench list methods'.")
+@click.option(
+    "--set",
+    "pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the method, such as size=96; repeat for more.",
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@shared_options
+def run(
+    method: str, pairs: tuple[str, ...], seed: int, name: str | None, **shared: Any
+) -> int:
+    """Train a method on healthy brains, find lesions, score and report.
+
+    A run that was killed goes on with the same command.
+    """
+    from uadbench import campaign, options
+
+    plan = make_plan(method, seed, shared, options.parse(pairs))
+    folder = shared["output"] / (name or f"{method}-{shared['dataset']}-seed{seed}")
+    if shared["dry_run"]:
+        return _dry_run([(plan, folder)])
+    with _monitor(shared) as monitor:
+        runs = campaign.with_baseline(
+            plan, folder, monitor, overwrite=shared["overwrite"]
+        )
+    return _report(runs, folder / "report", shared, failed=0)
+
+
+@app.command()
+@click.option("-m", "--methods", required=True, help="Names, separated by commas.")
+@click.option(
+    "--set",
+    "pairs",
+    multiple=True,
+    metavar="METHOD.NAME=VALUE",
+    help="An option of one method, such as ae.latent=64; repeat for more.",
+)
+@click.option(
+    "--seeds", default="0", show_default=True, help="Numbers, separated by commas."
+)
+@shared_options
+def compare(
+    methods: str, pairs: tuple[str, ...], seeds: str, name: str | None, **shared: Any
+) -> int:
+    """Run several methods on one dataset and make one report of them.
+
+    Cells that are done are kept; a cell that fails does not end the others.
+    """
+    from uadbench import campaign
+    from uadbench.results import Run
+
+    chosen = names(methods)
+    folder = shared["output"] / (name or f"compare-{shared['dataset']}")
+    plan = make_plan(chosen[0], 0, shared, {})
+    cells = campaign.grid(plan, chosen, seeds_of(seeds), by_method(pairs), folder)
+    if shared["dry_run"]:
+        return _dry_run([(cell.plan, cell.folder) for cell in cells])
+    with _monitor(shared) as monitor:
+        overwrite = shared["overwrite"]
+        outcomes = list(campaign.run_cells(cells, monitor, overwrite=overwrite))
+    campaign.write_cells(outcomes, folder)
+    runs = [outcome for outcome in outcomes if isinstance(outcome, Run)]
+    return _report(runs, folder / "report", shared, failed=len(outcomes) - len(runs))
+
+
+@app.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where the report goes; default: report/ beside the first run.json.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
+def report(
+    folders: tuple[Path, ...], output: Path | None, as_json: bool, quiet: bool
+) -> int:
+    """Make tables, figures and the page again from run folders.
+
+    A folder that holds run folders stands for all of them.
+    """
+    from uadbench.results import find_runs
+
+    runs = [found for folder in folders for found in find_runs(folder)]
+    shared = {"as_json": as_json, "quiet": quiet}
+    return _report(runs, output or folders[0] / "report", shared, failed=0)
+
+
+@app.command("list")
+@click.argument("kinds", nargs=-1, metavar="[methods|datasets|reports]...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_plugins(kinds: tuple[str, ...], as_json: bool) -> int:
+    """List what is installed; imports no plugin."""
+    from uadbench.errors import check_known
+
+    known: dict[str, list[tuple[str, str]]] = {
+        kind: [(e.name, e.package) for e in listings(kind)] for kind in KINDS
+    }
+    for kind in kinds:
+        check_known("list", kind, known)
+    chosen = {kind: known[kind] for kind in kinds or known}
+    if as_json:
+        _print_json(
+            {
+                kind: [{"name": name, "package": package} for name, package in entries]
+                for kind, entries in chosen.items()
+            }
+        )
+        return 0
+    for kind, entries in chosen.items():
+        click.echo(f"{kind}:")
+        for name, package in entries:
+            origin = "" if package == "uadbench" else f"  (from {package})"
+            click.echo(f"  {name}{origin}")
+    click.echo("More of one: uadbench info NAME")
+    return 0
+
+
+@app.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def info(name: str, as_json: bool) -> int:
+    """Tell about a method, a dataset or a report: reference, presets, options."""
+    from uadbench import describing
+
+    described = describing.describe(name)
+    if as_json:
+        _print_json(described)
+    else:
+        describing.show(described)
+    return 0
+
+
+def main() -> NoReturn:
+    """Run the command line; exit with the status that `EPILOG` explains."""
+    # SLURM ends a job by SIGTERM: the same as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    warnings.formatwarning = lambda message, *_args, **_more: f"warning: {message}\n"
+    try:
+        status = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except UadbenchError as error:
+        click.echo(f"error: {error}", err=True)
+        status = error.status
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted: the same command goes on from here.", err=True)
+        status = INTERRUPTED
+    sys.exit(status)
+
+
+def _monitor(shared: dict[str, Any]) -> Any:
+    from uadbench.progress import monitor
+
+    return monitor(shared["quiet"])
+
+
+def _dry_run(jobs: "list[tuple[Plan, Path]]") -> int:
+    """Print what each plan resolves to, and how many subjects it has."""
+    from uadbench.plans import resolve
+
+    for plan, folder in jobs:
+        job = resolve(plan)
+        parts = (job.view.train, job.view.val, job.view.test)
+        subjects = dict(zip(("train", "val", "test"), map(len, parts), strict=True))
+        found = {"folder": str(folder), "device": job.device, "subjects": subjects}
+        _print_json({**found, **job.config})
+    return 0
+
+
+def _report(
+    runs: "list[Run]", out: Path, shared: dict[str, Any], *, failed: int
+) -> int:
+    """Render the report, print the result, and return the exit status."""
+    from uadbench import describing, rendering
+
+    def say(message: str) -> None:
+        if not shared["quiet"]:
+            click.echo(message, err=True)
+
+    broken = 0
+    if runs:
+        _, broken = rendering.render(runs, out, say)
+    if shared["as_json"]:
+        _print_json({run.name: run.summary for run in runs})
+    elif not shared["quiet"]:
+        describing.show_results(runs, out)
+    whole = all(run.whole for run in runs)
+    return 1 if failed or broken or not whole else 0
+
+
+def _print_json(content: object) -> None:
+    click.echo(json.dumps(content, indent=2, default=str))

@@ -1,0 +1,84 @@
+"""Plugins and results as a person reads them in a terminal."""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from uadbench import options, registry
+from uadbench.errors import check_known
+from uadbench.results import Run
+
+# Title and place of each number that a finished run prints; the report has all.
+HEADLINES = (
+    ("Dice, 5 % healthy FPR", "subject", "dice_fpr5"),
+    ("own mask", "subject", "dice_own"),
+    ("AUPRC", "pooled", "auprc"),
+    ("(chance)", "pooled", "prevalence"),
+    ("best Dice (oracle)", "pooled", "dice_oracle"),
+)
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Return what there is to know of a plugin of any kind.
+
+    Raises:
+        UsageError: there is none of this name.
+        ContractError: it cannot be imported.
+    """
+    kinds = {e.name: kind for kind in registry.KINDS for e in registry.listings(kind)}
+    check_known("info", name, kinds)
+    plugin = registry.load(kinds[name], name)
+    card = plugin.card
+    return {
+        "name": name,
+        "kind": kinds[name],
+        "title": card.title,
+        "reference": card.reference,
+        "licence": card.licence,
+        "description": inspect.getdoc(inspect.getmodule(plugin)) or "",
+        "presets": {key: dict(preset) for key, preset in card.presets.items()},
+        "options": [asdict(option) for option in options.table(plugin)],
+    }
+
+
+def show(described: dict[str, Any]) -> None:
+    """Print what `describe` gives."""
+    console = Console(highlight=False)
+    console.print(f"{described['title']} ({described['kind']})", style="bold")
+    for key in ("reference", "licence"):
+        if described[key]:
+            console.print(f"{key}: {described[key]}", markup=False)
+    console.print(f"\n{described['description']}\n", markup=False)
+    for preset, chosen in described["presets"].items():
+        words = " ".join(f"{name}={value}" for name, value in chosen.items())
+        console.print(f"--preset {preset}: {words or 'the defaults'}", markup=False)
+    if described["options"]:
+        table = Table("option", "type", "default", "meaning", box=None)
+        for option in described["options"]:
+            table.add_row(*(str(value) for value in option.values()))
+        console.print(table, markup=False)
+
+
+def show_results(runs: Sequence[Run], out: Path) -> None:
+    """Print the main numbers of runs and where their report is."""
+    console = Console(highlight=False)
+    table = Table("run", *(title for title, _, _ in HEADLINES), "cases", box=None)
+    for run in runs:
+        counts = run.summary["cases"]
+        numbers = (_number(run.summary[part].get(key)) for _, part, key in HEADLINES)
+        cases = f"{counts['scored']}/{counts['expected']}"
+        table.add_row(f"{run.title} (seed {run.record['seed']})", *numbers, cases)
+    console.print(table)
+    console.print(f"report: {out / 'index.html'}", soft_wrap=True, markup=False)
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, dict):
+        interval = f"{_number(value['low'])}-{_number(value['high'])}"
+        return f"{_number(value['mean'])} ({interval})"
+    return "-" if value is None else f"{value:.3f}"

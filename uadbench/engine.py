@@ -1,0 +1,130 @@
+"""A run in its order: learn, calibrate, predict and score, summarise.
+
+Each stage leaves its result in the run folder and is passed over if it is there: a
+killed run goes on where it stopped, and ends with the same numbers, since every random
+number has an address (seed, stage, scan) and not a place in a sequence.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from uadbench import environment, files, results, stages
+from uadbench.checkpoints import load_arrays
+from uadbench.errors import UsageError
+from uadbench.plans import Job, Plan, resolve
+from uadbench.progress import Recorder
+from uadbench.protocols import Context, Monitor
+from uadbench.results import Run
+
+
+def run(plan: Plan, folder: Path, monitor: Monitor, *, overwrite: bool = False) -> Run:
+    """Carry out a plan in a run folder, from where an earlier attempt stopped.
+
+    A finished run is returned as it is, but its failed cases are tried again.
+
+    Raises:
+        UsageError: the folder holds another run, or another process works on it; and
+            as `plans.resolve`.
+        DataError, ContractError: as `plans.resolve`, or raised while learning.
+        OutputError: a result cannot be written.
+    """
+    job = resolve(plan)
+    with results.claim(folder):
+        record = _begin(job, folder, overwrite=overwrite)
+        if record["status"] == "done" and Run.load(folder).whole:
+            return Run.load(folder)
+        recorder = Recorder(monitor, folder / "training.csv")
+        ctx = Context(plan.seed, job.device, monitor=recorder)
+        with _timed("fit", record, folder):
+            stages.learn(job, folder, ctx)
+        with _timed("calibrate", record, folder):
+            thresholds = stages.calibrate_thresholds(job, folder, ctx)
+        with _timed("predict", record, folder):
+            stages.predict(job, folder, ctx, thresholds)
+        with _timed("score", record, folder):
+            stages.summarise(job, folder, thresholds)
+        _finish(folder, record)
+    return Run.load(folder)
+
+
+def _begin(job: Job, folder: Path, *, overwrite: bool) -> dict[str, Any]:
+    """Return the record of an earlier attempt at the same job, or start a new one."""
+    parts = {"train": job.view.train, "val": job.view.val, "test": job.view.test}
+    settings = {
+        **job.config,
+        "subjects": {name: list(items.ids) for name, items in parts.items()},
+    }
+    if results.is_run(folder) and not overwrite:
+        earlier = Run.load(folder)
+        _check_same(earlier, settings)
+        return dict(earlier.record)
+    results.clear(folder)
+    record = {
+        "format": results.FORMAT,
+        "status": "running",
+        **settings,
+        "expected": len(job.view.test),
+        "pipeline": job.pipeline,
+        "device": job.device,
+        "hardware": environment.hardware(job.device),
+        "versions": environment.versions(),
+        "git": environment.git_commit(),
+        "timings": {},
+    }
+    files.write_json(folder / "run.json", record)
+    return record
+
+
+def _check_same(earlier: Run, settings: Mapping[str, Any]) -> None:
+    changed = [
+        f"{name} ({old!r}, now {new!r})"
+        for name, old, new in _differences(earlier.record, settings)
+    ]
+    if changed:
+        msg = (
+            f"{earlier.folder}: holds a run with other settings: "
+            f"{'; '.join(changed[:5])}. Choose another --name or --output, or replace "
+            "it with --overwrite."
+        )
+        raise UsageError(msg)
+
+
+def _differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, object, object]]:
+    for name, value in new.items():
+        before = old.get(name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            yield from _differences(before, value, f"{prefix}{name}.")
+        elif value != before:
+            yield f"{prefix}{name}", before, value
+
+
+@contextmanager
+def _timed(stage: str, record: dict[str, Any], folder: Path) -> Iterator[None]:
+    """Add the seconds of a stage to the record; a resumed stage adds up."""
+    start = time.perf_counter()
+    yield
+    spent = record["timings"].get(stage, 0.0) + time.perf_counter() - start
+    record["timings"][stage] = round(spent, 3)
+    files.write_json(folder / "run.json", record)
+
+
+def _finish(folder: Path, record: dict[str, Any]) -> None:
+    weights = load_arrays(folder / "model.safetensors").values()
+    record["status"] = "done"
+    record["parameters"] = sum(w.size for w in weights if w.dtype.kind == "f")
+    record["peak_memory_mib"] = round(environment.peak_memory_mib())
+    record["data_hash"] = _data_hash(folder)
+    files.write_json(folder / "run.json", record)
+
+
+def _data_hash(folder: Path) -> str:
+    """Return a hash of all test images and labels, by which runs know their like."""
+    rows = files.read_rows(folder / "cases.csv")
+    words = "\n".join(f"{row['case']} {row['content']}" for row in rows)
+    return hashlib.sha256(words.encode()).hexdigest()[:16]

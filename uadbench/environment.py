@@ -1,0 +1,93 @@
+"""What a number was measured on: versions, commit, hardware."""
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from uadbench.errors import UsageError
+
+PACKAGES = ("uadbench", "numpy", "scipy", "nibabel", "torch")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that shape a result."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str | None:
+    """Return the commit of the checkout this code lies in, "-dirty" if it was changed.
+
+    None for an installed package or without git.
+    """
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def hardware(device: str) -> dict[str, object]:
+    """Return processor, cores, memory in GiB and the GPU in use, if any."""
+    pages, page = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return {
+        "cpu": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(pages * page / 2**30, 1),
+        "gpu": _gpu(device),
+    }
+
+
+def resolve_device(device: str) -> str:
+    """Return "cpu" or "cuda:N" for "auto", "cpu", "cuda" or "cuda:N".
+
+    Call it after the method's plugin is loaded: the core never imports torch, but finds
+    it loaded by a method that needs it. Without it everything is "cpu".
+
+    Raises:
+        UsageError: an unknown device, or CUDA is asked for and not there.
+    """
+    kind, _, index = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (index and not index.isdigit()):
+        msg = f"device: expected auto, cpu, cuda or cuda:N, got '{device}'."
+        raise UsageError(msg)
+    torch = sys.modules.get("torch")
+    available = torch is not None and torch.cuda.is_available()
+    if kind == "cuda" and torch is not None and not available:
+        msg = "device: no CUDA device is available. Use --device cpu or auto."
+        raise UsageError(msg)
+    return f"cuda:{index or 0}" if kind != "cpu" and available else "cpu"
+
+
+def peak_memory_mib() -> float:
+    """Return the largest resident memory of this process so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.machine()
+
+
+def _gpu(device: str) -> str | None:
+    torch = sys.modules.get("torch")
+    if torch is None or not device.startswith("cuda"):
+        return None
+    return str(torch.cuda.get_device_name(device))

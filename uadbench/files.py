@@ -1,0 +1,139 @@
+"""Files of results: JSON and CSV, written all or nothing."""
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uadbench.errors import OutputError, UsageError
+
+# The case "007" and the hash "12345678" are words.
+TEXT = ("case", "status", "error", "content")
+Row = Mapping[str, object]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object.
+
+    Raises:
+        UsageError: it is missing or damaged.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        msg = f"{path}: not readable as JSON ({error}). Run again with --overwrite."
+        raise UsageError(msg) from None
+    if not isinstance(content, dict):
+        msg = f"{path}: expected a JSON object, got {type(content).__name__}."
+        raise UsageError(msg)
+    return content
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add text to the end of a file."""
+    with saving(path), path.open("a") as file:
+        file.write(text)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON, all or nothing; numbers that are not finite become null."""
+    text = json.dumps(_finite(content), indent=2, default=str) + "\n"
+    write_atomically(path, lambda file: file.write_text(text))
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows as CSV, all or nothing, with the columns of all rows in order."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+
+    def write(file: Path) -> None:
+        with file.open("w", newline="") as handle:
+            table = csv.DictWriter(handle, columns, restval="", lineterminator="\n")
+            table.writeheader()
+            table.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
+
+    write_atomically(path, write)
+
+
+def read_rows(path: Path) -> list[dict[str, object]]:
+    """Return the rows of cases.csv with numbers as floats; [] if there is none."""
+    if not path.is_file():
+        return []
+    with path.open(newline="") as handle:
+        return [
+            {key: text if is_text(key) else _value(text) for key, text in row.items()}
+            for row in csv.DictReader(handle)
+        ]
+
+
+def is_text(column: str) -> bool:
+    """Return whether a column of cases.csv holds words, however they look."""
+    return column in TEXT or column.startswith("stratum_")
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Call `write` with a temporary path beside `path`, then put it in its place.
+
+    Raises:
+        OutputError: the disk is full, or the folder cannot be written.
+    """
+    with saving(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The temporary name keeps the suffixes, by which libraries choose a format.
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=".", suffix="".join(path.suffixes) or ".tmp"
+        )
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            write(temporary)
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def saving(path: Path) -> Iterator[None]:
+    """Turn a failure to write `path` into an OutputError."""
+    try:
+        yield
+    except OSError as error:
+        msg = (
+            f"{path}: cannot be written ({error.strerror or error}). What is finished "
+            "is kept: make room or give write permission, then repeat the same command."
+        )
+        raise OutputError(msg) from error
+
+
+def _finite(content: object) -> object:
+    """Return JSON content with NaN and infinity as None: JSON has no words for them."""
+    if isinstance(content, Mapping):
+        return {str(key): _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if isinstance(content, np.generic):
+        return _finite(content.item())
+    if isinstance(content, float) and not np.isfinite(content):
+        return None
+    return content
+
+
+def _cell(value: object) -> object:
+    # repr of a float reads back to the same float: a resumed run has the same rows.
+    return repr(float(value)) if isinstance(value, float | np.floating) else value
+
+
+def _value(text: str) -> float:
+    return float(text) if text else float("nan")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,123 @@
+"""What a run keeps of each case: maps on the input's grid, and one slice to show."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uadbench import __version__
+from uadbench.files import write_atomically, write_json
+from uadbench.protocols import Case, Prediction, Scan
+from uadbench.thresholds import HEADLINE, Threshold
+from uadbench.volumes import read_mask, read_volume, write_volume
+
+
+def map_path(folder: Path, scan_id: str, name: str, suffix: str) -> Path:
+    """Return the path of a map, in the layout of a BIDS derivative.
+
+    Args:
+        folder: of the run.
+        scan_id: such as "sub-01_ses-2".
+        name: entities that tell the map from others, such as "desc-ae".
+        suffix: "score" or "mask".
+    """
+    places = [p for p in scan_id.split("_") if p.startswith(("sub-", "ses-"))]
+    place = folder.joinpath("maps", *(places or [scan_id]), "anat")
+    return place / f"{scan_id}_{name}_{suffix}.nii.gz"
+
+
+def save_maps(
+    folder: Path,
+    method: str,
+    scan: Scan,
+    prediction: Prediction,
+    thresholds: Mapping[str, Threshold],
+) -> None:
+    """Write the score and a mask for each threshold."""
+    description = folder / "maps" / "dataset_description.json"
+    if not description.is_file():
+        write_json(description, _describe(method))
+    score = prediction.score
+    for suffix, threshold in thresholds.items():
+        path = mask_path(folder, method, scan.id, suffix)
+        mask = threshold.apply(score, prediction.mask) & scan.scored
+        _save(path, mask, scan, np.uint8)
+        sidecar = {"Type": "Lesion", "Threshold": threshold.record()}
+        write_json(path.with_name(path.name.replace(".nii.gz", ".json")), sidecar)
+    # The score comes last: where it is, the case's maps are whole.
+    _save(score_path(folder, method, scan.id), score, scan, np.float32)
+
+
+def score_path(folder: Path, method: str, scan_id: str) -> Path:
+    """Return the path of a case's score map."""
+    return map_path(folder, scan_id, f"desc-{method}", "score")
+
+
+def mask_path(folder: Path, method: str, scan_id: str, suffix: str) -> Path:
+    """Return the path of a case's mask at the threshold of a suffix."""
+    return map_path(folder, scan_id, f"label-lesion_desc-{method}{suffix}", "mask")
+
+
+def read_score(folder: Path, method: str, scan_id: str) -> NDArray[np.float32]:
+    """Return a saved score map, float32 (X, Y, Z) in RAS+ axes."""
+    return read_volume(score_path(folder, method, scan_id))[0]
+
+
+def read_own_mask(folder: Path, method: str, scan_id: str) -> NDArray[np.bool_] | None:
+    """Return the method's own mask, bool (X, Y, Z) in RAS+ axes, or None."""
+    path = mask_path(folder, method, scan_id, "own")
+    return read_mask(path)[0] if path.is_file() else None
+
+
+def save_shown(
+    folder: Path,
+    case: Case,
+    prediction: Prediction,
+    thresholds: Mapping[str, Threshold],
+) -> None:
+    """Write the slice of a case that figures show, with the method's extras of it."""
+    scan = case.scan
+    z = shown_slice(case)
+    headline = thresholds[HEADLINE].apply(prediction.score, prediction.mask)
+    volumes: dict[str, NDArray[Any]] = {
+        "image": scan.image[0],
+        "brain": scan.brain,
+        "lesion": case.lesion,
+        "score": prediction.score,
+        "mask": headline & scan.scored,
+        **prediction.extras,
+    }
+    if prediction.mask is not None:
+        volumes["own"] = prediction.mask
+    arrays = {name: _compact(volume[..., z]) for name, volume in volumes.items()}
+    arrays["spacing"] = np.array(scan.spacing[:2])
+    path = folder / "shown" / f"{scan.id}.npz"
+    # numpy's savez takes any keyword as an array's name, which its stubs do not know.
+    write_atomically(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+
+
+def shown_slice(case: Case) -> int:
+    """Return the axial slice with the most lesion, or else with the most brain."""
+    inside = case.scan.scored
+    area = (inside & case.lesion).sum(axis=(0, 1))
+    return int(np.argmax(area if area.any() else inside.sum(axis=(0, 1))))
+
+
+def _save(path: Path, voxels: NDArray[Any], scan: Scan, dtype: type) -> None:
+    write_atomically(path, lambda file: write_volume(file, voxels, scan, dtype))
+
+
+def _compact(array: NDArray[Any]) -> NDArray[Any]:
+    # Half precision shows the same picture and halves the folder.
+    return array.astype(np.float16) if array.dtype.kind == "f" else array
+
+
+def _describe(method: str) -> dict[str, object]:
+    return {
+        "Name": f"Anomaly maps of {method}",
+        "BIDSVersion": "1.9.0",
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "uadbench", "Version": __version__}],
+    }

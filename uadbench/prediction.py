@@ -1,0 +1,114 @@
+"""Predictions as a stream in which one bad case costs one case."""
+
+import traceback
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from uadbench.checks import check_prediction
+from uadbench.errors import ContractError
+from uadbench.protocols import Case, Context, Lazy, Method, Prediction, Scan
+
+
+@dataclass(frozen=True, eq=False)
+class Success:
+    """A case and what the method said of its scan."""
+
+    case: Case
+    prediction: Prediction
+
+
+@dataclass(frozen=True, eq=False)
+class Failure:
+    """A case that could not be loaded or predicted."""
+
+    id: str
+    error: Exception
+
+    @property
+    def trace(self) -> str:
+        """The traceback, for a log."""
+        return "".join(traceback.format_exception(self.error))
+
+
+class _Source:
+    """Feeds scans to a method and keeps their cases back."""
+
+    def __init__(self, cases: Lazy[Case]) -> None:
+        self._cases = cases
+        self._next = 0
+        self.waiting: deque[Case] = deque()
+        self.failures: deque[Failure] = deque()
+
+    def __bool__(self) -> bool:
+        return self._next < len(self._cases)
+
+    def scans(self) -> Iterator[Scan]:
+        """Yield the scans that were not yielded before, past those that do not load."""
+        while self:
+            index = self._next
+            self._next += 1
+            try:
+                case = self._cases[index]
+            except Exception as error:  # whatever a reader of third-party files raises
+                self.failures.append(Failure(self._cases.ids[index], error))
+                continue
+            self.waiting.append(case)
+            yield case.scan
+
+
+def predict_cases(
+    method: Method, label: str, cases: Lazy[Case], ctx: Context
+) -> Iterator[Success | Failure]:
+    """Yield the outcome of every case, each as soon as it is known.
+
+    A method may read ahead to batch across scans. If it raises, each scan that it had
+    read is predicted alone, so that only the one at fault fails; then the stream goes
+    on.
+
+    Raises:
+        ContractError: the method yields the wrong number, type or shape.
+    """
+    source = _Source(cases)
+    while source:
+        try:
+            for prediction in method.predict(source.scans(), ctx):
+                if not source.waiting:
+                    msg = f"{label}: predict yields more predictions than scans."
+                    raise ContractError(msg)
+                yield _checked(source.waiting.popleft(), prediction, label)
+                yield from _drain(source.failures)
+        except ContractError:
+            raise
+        except Exception:
+            while source.waiting:
+                yield _alone(method, label, source.waiting.popleft(), ctx)
+        yield from _drain(source.failures)
+        if source.waiting:
+            msg = f"{label}: predict yields fewer predictions than scans."
+            raise ContractError(msg)
+
+
+def _alone(method: Method, label: str, case: Case, ctx: Context) -> Success | Failure:
+    try:
+        (prediction,) = method.predict([case.scan], ctx)
+    except ContractError:
+        raise
+    except Exception as error:  # the method's own, of any kind
+        return Failure(case.scan.id, error)
+    return _checked(case, prediction, label)
+
+
+def _checked(case: Case, prediction: Prediction, label: str) -> Success | Failure:
+    try:
+        check_prediction(prediction, case.scan, label)
+    except ContractError:
+        raise
+    except Exception as error:  # scores that are not finite
+        return Failure(case.scan.id, error)
+    return Success(case, prediction)
+
+
+def _drain(failures: deque[Failure]) -> Iterator[Failure]:
+    while failures:
+        yield failures.popleft()

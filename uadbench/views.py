@@ -1,0 +1,133 @@
+"""Evaluation protocols: what of a dataset is learned from and judged.
+
+volume        every subject's whole volume on its own grid (the default).
+itermask2-2d  the protocol of Liang et al., MICCAI 2024: one slice a subject, the one
+              with the most lesion, on 128 x 128 px. Choosing it needs the labels and
+              leaves out every healthy slice, so that its numbers are never shown beside
+              those of `volume`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uadbench.errors import check_known
+from uadbench.protocols import Case, Dataset, Lazy, Scan
+from uadbench.slices import resampling
+
+Old = TypeVar("Old")
+New = TypeVar("New")
+
+PAPER_SIZE = 128
+# Liang et al. group lesions by their pixels at 128 x 128 px.
+PAPER_STRATA = (
+    (200, "small (< 200 px)"),
+    (800, "medium (200-799 px)"),
+    (float("inf"), "large (>= 800 px)"),
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """A dataset as a protocol shows it."""
+
+    train: Lazy[Scan]
+    val: Lazy[Scan]
+    test: Lazy[Case]
+
+
+def volume(dataset: Dataset) -> View:
+    """Return the dataset as it is."""
+    return View(dataset.train(), dataset.val(), dataset.test())
+
+
+def largest_lesion_slice(dataset: Dataset) -> View:
+    """Return the dataset at 128 px with one slice for each test case."""
+    return View(
+        _map(coarsen_scan, dataset.train()),
+        _map(coarsen_scan, dataset.val()),
+        _map(_largest_slice, dataset.test()),
+    )
+
+
+PROTOCOLS: dict[str, Callable[[Dataset], View]] = {
+    "volume": volume,
+    "itermask2-2d": largest_lesion_slice,
+}
+
+
+def view(dataset: Dataset, protocol: str) -> View:
+    """Return a dataset under a protocol.
+
+    Raises:
+        UsageError: there is no such protocol.
+    """
+    check_known("protocols", protocol, PROTOCOLS)
+    return PROTOCOLS[protocol](dataset)
+
+
+def coarsen_scan(scan: Scan, size: int = PAPER_SIZE) -> Scan:
+    """Return a scan whose slices have `size` x `size` px over their whole field."""
+    resample, step, shift = _square(scan, size)
+    affine = scan.affine.copy()
+    scale = np.array([step / scan.spacing[0], step / scan.spacing[1], 1.0])
+    affine[:3, 3] += affine[:3, :3] @ shift
+    affine[:3, :3] *= scale
+    return replace(
+        scan,
+        image=np.stack([resample(channel) for channel in scan.image]),
+        brain=resample(scan.brain) >= 0.5,
+        spacing=(step, step, scan.spacing[2]),
+        affine=affine,
+    )
+
+
+def _largest_slice(case: Case) -> Case:
+    resample, _, _ = _square(case.scan, PAPER_SIZE)
+    scan = coarsen_scan(case.scan)
+    # A voxel belongs to the lesion if at least half of it does: masks stay binary.
+    lesion = resample(case.lesion) >= 0.5
+    slices = list(scan.slices)
+    area = (lesion & scan.brain).sum(axis=(0, 1))[slices]
+    brain = scan.brain.sum(axis=(0, 1))[slices]
+    # A case without lesion keeps its row: its fullest slice stands for it.
+    chosen = slices[int(np.argmax(area if area.any() else brain))]
+    pixels = int((lesion & scan.brain)[..., chosen].sum())
+    size = next(name for limit, name in PAPER_STRATA if pixels < limit)
+    return Case(
+        scan=replace(scan, slices=(chosen,)),
+        lesion=lesion,
+        ignore=None if case.ignore is None else resample(case.ignore) >= 0.5,
+        strata={**case.strata, "size": size},
+    )
+
+
+Resample = Callable[[NDArray[np.generic]], NDArray[np.float32]]
+
+
+def _square(scan: Scan, size: int) -> tuple[Resample, float, NDArray[np.float64]]:
+    """Return a resampler of (X, Y, Z), the new pixel in mm, and the shift in voxels."""
+    shape, spacing = np.array(scan.brain.shape[:2]), np.array(scan.spacing[:2])
+    field = float((shape * spacing).max())
+    step = field / size / spacing
+    corner = (shape - field / spacing) / 2
+    rows, columns = (
+        resampling(int(shape[axis]), size, float(corner[axis]), float(step[axis]))
+        for axis in (0, 1)
+    )
+    # From the centre of the first old pixel to that of the first new one.
+    shift = corner + step / 2 - 0.5
+
+    def resample(volume: NDArray[np.generic]) -> NDArray[np.float32]:
+        slices = np.moveaxis(volume.astype(np.float32), -1, 0)
+        return np.moveaxis(rows @ slices @ columns.T, 0, -1).astype(np.float32)
+
+    return resample, field / size, np.append(shift, 0.0)
+
+
+def _map(change: Callable[[Old], New], items: Lazy[Old]) -> Lazy[New]:
+    position = {name: i for i, name in enumerate(items.ids)}
+    return Lazy(items.ids, lambda name: change(items[position[name]]), items.subjects)
