@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from uadbench.errors import UsageError
 from uadbench.files import write_atomically
@@ -36,7 +37,11 @@ class FileCheckpoint:
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
     """Write arrays as safetensors, all or nothing."""
-    write_atomically(path, lambda file: save_file(dict(arrays), file))
+    # safetensors writes the memory of an array as it lies: a transposed one would come
+    # back with its numbers in the wrong places.
+    ordered = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    # Its own writer hides a full disk behind an error of its own.
+    write_atomically(path, lambda file: file.write_bytes(save(ordered)))
 
 
 def load_arrays(path: Path) -> Arrays:

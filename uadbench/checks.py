@@ -1,6 +1,6 @@
 """What every plugin promises, as checks whose messages say what to do."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 
 import numpy as np
@@ -11,59 +11,62 @@ from uadbench.views import View
 
 
 def check_prediction(prediction: Prediction, scan: Scan, label: str) -> None:
-    """Raise unless a prediction has the shape, type and finite scores of its contract.
+    """Raise unless a prediction has the type, shape and finite scores of its contract.
 
     Raises:
         ContractError: a wrong type or shape, which is a mistake in the method.
         DataError: scores that are NaN or infinite, which one scan may provoke.
     """
+    if not isinstance(prediction, Prediction):
+        msg = (
+            f"{label}: predict must yield Prediction, got {type(prediction).__name__}."
+        )
+        raise ContractError(msg)
     _check_array(label, "score", prediction.score, np.dtype(np.float32), scan)
     if prediction.mask is not None:
         _check_array(label, "mask", prediction.mask, np.dtype(np.bool_), scan)
     for name, array in prediction.extras.items():
-        if array.shape[-3:] != scan.brain.shape:
+        if np.shape(array)[-3:] != scan.brain.shape:
             msg = (
-                f"{label}: extra '{name}' has shape {array.shape}; it must end in the "
-                f"scan's {scan.brain.shape}."
+                f"{label}: extra '{name}' has shape {np.shape(array)}; it must end in "
+                f"the scan's {scan.brain.shape}."
             )
             raise ContractError(msg)
-    broken = int((~np.isfinite(prediction.score[scan.scored])).sum())
+    # Outside the brain as well: the score map is saved whole, and read back.
+    broken = int((~np.isfinite(prediction.score)).sum())
     if broken:
-        msg = f"{label}: {broken} scores inside the brain are NaN or infinite."
+        msg = f"{label}: {broken} scores are NaN or infinite."
         raise DataError(msg)
 
 
 def check_scan(scan: Scan) -> None:
     """Raise a ContractError unless a dataset's scan is what methods rely on."""
-    grid = scan.brain.shape
-    rules = (
-        (len(grid) == 3, f"brain must be (X, Y, Z), got {grid}"),
-        (scan.brain.dtype == np.bool_, f"brain must be bool, got {scan.brain.dtype}"),
-        (
-            scan.image.shape == (len(scan.modalities), *grid),
-            f"image must be {(len(scan.modalities), *grid)}, got {scan.image.shape}",
-        ),
-        (
-            scan.image.dtype == np.float32,
-            f"image must be float32, got {scan.image.dtype}",
-        ),
-        (bool(np.isfinite(scan.image).all()), "image must be finite"),
-        (
-            scan.affine.shape == (4, 4),
-            f"affine must be 4 x 4, got {scan.affine.shape}",
-        ),
-        (min(scan.spacing) > 0, f"spacing must be positive, got {scan.spacing}"),
-        (len(scan.slices) > 0, "at least one slice must count"),
-        (
-            set(scan.slices) <= set(range(grid[-1])),
-            f"slices must lie in 0..{grid[-1] - 1}, got {scan.slices}",
-        ),
-        (bool(scan.scored.any()), "the slices that count must hold brain"),
-    )
-    for holds, message in rules:
+    for holds, message in _rules(scan):
         if not holds:
             msg = f"{scan.id}: {message}."
             raise ContractError(msg)
+
+
+def _rules(scan: Scan) -> Iterator[tuple[bool, str]]:
+    """Yield what a scan has to keep, each rule resting on those before it."""
+    grid, image = scan.brain.shape, scan.image
+    shape = (len(scan.modalities), *grid)
+    yield len(grid) == 3, f"brain must be (X, Y, Z), got {grid}"
+    yield scan.brain.dtype == np.bool_, f"brain must be bool, got {scan.brain.dtype}"
+    yield image.shape == shape, f"image must be {shape}, got {image.shape}"
+    yield image.dtype == np.float32, f"image must be float32, got {image.dtype}"
+    yield bool(np.isfinite(image).all()), "image must be finite"
+    yield (
+        scan.affine.shape == (4, 4),
+        f"affine must be 4 x 4, got {scan.affine.shape}",
+    )
+    yield min(scan.spacing) > 0, f"spacing must be positive, got {scan.spacing}"
+    yield len(scan.slices) > 0, "at least one slice must count"
+    yield (
+        set(scan.slices) <= set(range(grid[-1])),
+        f"slices must lie in 0..{grid[-1] - 1}, got {scan.slices}",
+    )
+    yield bool(scan.scored.any()), "the slices that count must hold brain"
 
 
 def check_view(view: View, label: str) -> None:
@@ -104,6 +107,9 @@ def _check_array(
     dtype: np.dtype[np.generic],
     scan: Scan,
 ) -> None:
+    if not isinstance(array, np.ndarray):
+        msg = f"{label}: {name} must be a numpy array, got {type(array).__name__}."
+        raise ContractError(msg)
     if array.shape != scan.brain.shape or array.dtype != dtype:
         msg = (
             f"{label}: {name} must be {dtype} of shape {scan.brain.shape}, got "

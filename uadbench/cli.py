@@ -164,7 +164,8 @@ def info(name: str, as_json: bool) -> int:
     if as_json:
         _print_json(described)
     else:
-        describing.show(described)
+        for plugin in described:
+            describing.show(plugin)
     return 0
 
 

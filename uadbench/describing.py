@@ -23,20 +23,24 @@ HEADLINES = (
 )
 
 
-def describe(name: str) -> dict[str, Any]:
-    """Return what there is to know of a plugin of any kind.
+def describe(name: str) -> list[dict[str, Any]]:
+    """Return what there is to know of the plugins of a name, one of each kind.
 
     Raises:
         UsageError: there is none of this name.
         ContractError: it cannot be imported.
     """
-    kinds = {e.name: kind for kind in registry.KINDS for e in registry.listings(kind)}
-    check_known("info", name, kinds)
-    plugin = registry.load(kinds[name], name)
+    found = [(e.name, kind) for kind in registry.KINDS for e in registry.listings(kind)]
+    check_known("info", name, {known for known, _ in found})
+    return [_describe(name, kind) for known, kind in found if known == name]
+
+
+def _describe(name: str, kind: registry.Kind) -> dict[str, Any]:
+    plugin = registry.load(kind, name)
     card = plugin.card
     return {
         "name": name,
-        "kind": kinds[name],
+        "kind": kind,
         "title": card.title,
         "reference": card.reference,
         "licence": card.licence,
@@ -47,9 +51,10 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def show(described: dict[str, Any]) -> None:
-    """Print what `describe` gives."""
+    """Print one plugin of those that `describe` gives."""
     console = Console(highlight=False)
-    console.print(f"{described['title']} ({described['kind']})", style="bold")
+    title = f"{described['title']} ({described['kind']})"
+    console.print(title, style="bold", markup=False)
     for key in ("reference", "licence"):
         if described[key]:
             console.print(f"{key}: {described[key]}", markup=False)
@@ -73,12 +78,14 @@ def show_results(runs: Sequence[Run], out: Path) -> None:
         numbers = (_number(run.summary[part].get(key)) for _, part, key in HEADLINES)
         cases = f"{counts['scored']}/{counts['expected']}"
         table.add_row(f"{run.title} (seed {run.record['seed']})", *numbers, cases)
-    console.print(table)
+    console.print(table, markup=False)
     console.print(f"report: {out / 'index.html'}", soft_wrap=True, markup=False)
 
 
 def _number(value: Any) -> str:
     if isinstance(value, dict):
-        interval = f"{_number(value['low'])}-{_number(value['high'])}"
-        return f"{_number(value['mean'])} ({interval})"
+        mean = _number(value["mean"])
+        if value["low"] is None:
+            return mean
+        return f"{mean} ({_number(value['low'])}-{_number(value['high'])})"
     return "-" if value is None else f"{value:.3f}"

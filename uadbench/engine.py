@@ -126,5 +126,5 @@ def _finish(folder: Path, record: dict[str, Any]) -> None:
 def _data_hash(folder: Path) -> str:
     """Return a hash of all test images and labels, by which runs know their like."""
     rows = files.read_rows(folder / "cases.csv")
-    words = "\n".join(f"{row['case']} {row['content']}" for row in rows)
+    words = "\n".join(f"{row['case']} {row.get('content', '')}" for row in rows)
     return hashlib.sha256(words.encode()).hexdigest()[:16]

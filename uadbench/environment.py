@@ -44,7 +44,7 @@ def hardware(device: str) -> dict[str, object]:
     """Return processor, cores, memory in GiB and the GPU in use, if any."""
     pages, page = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return {
-        "cpu": _processor(),
+        "cpu": processor(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(pages * page / 2**30, 1),
         "gpu": _gpu(device),
@@ -58,18 +58,23 @@ def resolve_device(device: str) -> str:
     it loaded by a method that needs it. Without it everything is "cpu".
 
     Raises:
-        UsageError: an unknown device, or CUDA is asked for and not there.
+        UsageError: an unknown device, or a CUDA device that is not there.
     """
     kind, _, index = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (index and not index.isdigit()):
+    numbered = kind == "cuda" and index.isdecimal()
+    if device not in ("auto", "cpu", "cuda") and not numbered:
         msg = f"device: expected auto, cpu, cuda or cuda:N, got '{device}'."
         raise UsageError(msg)
     torch = sys.modules.get("torch")
-    available = torch is not None and torch.cuda.is_available()
-    if kind == "cuda" and torch is not None and not available:
-        msg = "device: no CUDA device is available. Use --device cpu or auto."
+    if kind == "cpu" or torch is None:
+        return "cpu"
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    number = int(index or 0)
+    if kind == "cuda" and number >= count:
+        found = f"{count} CUDA devices are" if count else "no CUDA device is"
+        msg = f"device: {found} available, got '{device}'. Use --device cpu or auto."
         raise UsageError(msg)
-    return f"cuda:{index or 0}" if kind != "cpu" and available else "cpu"
+    return f"cuda:{number}" if count else "cpu"
 
 
 def peak_memory_mib() -> float:
@@ -77,11 +82,9 @@ def peak_memory_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's name, or its architecture where Linux gives no name."""
+    lines = cpuinfo.read_text().splitlines()
     names = [line.split(":")[1].strip() for line in lines if "model name" in line]
     return names[0] if names else platform.machine()
 

@@ -23,9 +23,9 @@ def scored_voxels(case: Case) -> NDArray[np.bool_]:
 
 
 def content_hash(case: Case) -> str:
-    """Return a short hash of all voxels of a case, to tell whether data changed."""
+    """Return a short hash of what a case is scored on, to tell whether data changed."""
     digest = hashlib.sha256()
-    for array in (case.scan.image, case.scan.brain, case.lesion):
+    for array in (case.scan.image, case.lesion, scored_voxels(case)):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
 
@@ -98,7 +98,7 @@ def is_metric(column: str, value: object) -> bool:
 def interval(values: Iterable[float]) -> dict[str, float]:
     """Return the mean of the defined values with its 95 % bootstrap interval.
 
-    BCa over subjects, 10,000 resamples, always the same ones (Efron 1987). An interval
+    BCa over cases, 10,000 resamples, always the same ones (Efron 1987). An interval
     needs three values that are not all equal; otherwise it is NaN.
     """
     from scipy.stats import bootstrap
@@ -106,7 +106,8 @@ def interval(values: Iterable[float]) -> dict[str, float]:
     every = np.array(list(values), float)
     known = every[~np.isnan(every)]
     low = high = float("nan")
-    if len(known) >= 3 and np.ptp(known) > 0:
+    # Values that differ by rounding alone leave BCa nothing but rounding to divide by.
+    if len(known) >= 3 and not np.allclose(known, known[0], rtol=1e-9, atol=1e-12):
         found = bootstrap(
             (known,), np.mean, n_resamples=RESAMPLES, rng=np.random.default_rng(0)
         )

@@ -37,7 +37,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def append_text(path: Path, text: str) -> None:
     """Add text to the end of a file."""
-    with saving(path), path.open("a") as file:
+    with saving(path), path.open("a", encoding="utf-8") as file:
         file.write(text)
 
 
@@ -52,7 +52,7 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     columns = list(dict.fromkeys(key for row in rows for key in row))
 
     def write(file: Path) -> None:
-        with file.open("w", newline="") as handle:
+        with file.open("w", newline="", encoding="utf-8") as handle:
             table = csv.DictWriter(handle, columns, restval="", lineterminator="\n")
             table.writeheader()
             table.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
@@ -64,7 +64,7 @@ def read_rows(path: Path) -> list[dict[str, object]]:
     """Return the rows of cases.csv with numbers as floats; [] if there is none."""
     if not path.is_file():
         return []
-    with path.open(newline="") as handle:
+    with path.open(newline="", encoding="utf-8") as handle:
         return [
             {key: text if is_text(key) else _value(text) for key, text in row.items()}
             for row in csv.DictReader(handle)

@@ -82,12 +82,12 @@ def save_shown(
     z = shown_slice(case)
     headline = thresholds[HEADLINE].apply(prediction.score, prediction.mask)
     volumes: dict[str, NDArray[Any]] = {
+        **prediction.extras,
         "image": scan.image[0],
         "brain": scan.brain,
         "lesion": case.lesion,
         "score": prediction.score,
         "mask": headline & scan.scored,
-        **prediction.extras,
     }
     if prediction.mask is not None:
         volumes["own"] = prediction.mask
@@ -110,8 +110,8 @@ def _save(path: Path, voxels: NDArray[Any], scan: Scan, dtype: type) -> None:
 
 
 def _compact(array: NDArray[Any]) -> NDArray[Any]:
-    # Half precision shows the same picture and halves the folder.
-    return array.astype(np.float16) if array.dtype.kind == "f" else array
+    # Half precision would not do: raw intensities above 65504 are infinite in it.
+    return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
 def _describe(method: str) -> dict[str, object]:

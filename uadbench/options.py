@@ -6,8 +6,10 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
+from pydantic.dataclasses import is_pydantic_dataclass
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from uadbench.errors import UsageError, check_known
 from uadbench.protocols import Card
@@ -61,9 +63,9 @@ def build(
 
 def values(plugin: object) -> dict[str, Any]:
     """Return all options of a plugin as JSON values."""
-    dumped = TypeAdapter(type(plugin)).dump_python(plugin, mode="json")
     fields = dataclasses.fields(plugin)  # type: ignore[arg-type]  # mypy sees no dataclass
-    return {field.name: dumped[field.name] for field in fields if field.init}
+    names = [field.name for field in fields if field.init]
+    return {name: to_jsonable_python(getattr(plugin, name)) for name in names}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +79,13 @@ class Option:
 
 
 def table(plugin: type) -> list[Option]:
-    """Return the options of a plugin with type, range, default and meaning."""
-    fields: Mapping[str, FieldInfo] = plugin.__pydantic_fields__  # type: ignore[attr-defined]  # pydantic dataclass
+    """Return the options of a plugin with type, range, default and meaning.
+
+    A class without pydantic fields, as most reports are, has none.
+    """
+    if not is_pydantic_dataclass(plugin):
+        return []
+    fields: Mapping[str, FieldInfo] = plugin.__pydantic_fields__
     names = [field.name for field in dataclasses.fields(plugin) if field.init]
     return [_option(name, fields[name]) for name in names]
 
@@ -90,7 +97,8 @@ def _option(name: str, info: FieldInfo) -> Option:
         for attribute, sign in (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
         if hasattr(bound, attribute)
     ]
-    default = "required" if info.is_required() else _words(info.get_default())
+    start = info.get_default(call_default_factory=True)
+    default = "required" if info.is_required() else _words(start)
     kind = _type_words(info.annotation)
     return Option(name, ", ".join([kind, *bounds]), default, info.description or "")
 
@@ -100,7 +108,8 @@ def _type_words(hint: object) -> str:
         return "|".join(str(choice) for choice in typing.get_args(hint))
     if typing.get_origin(hint) is tuple:
         return "list of " + _type_words(typing.get_args(hint)[0])
-    if isinstance(hint, types.UnionType):
+    # `Literal[...] | None` makes a typing.Union, `int | None` a types.UnionType.
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
         parts = [part for part in typing.get_args(hint) if part is not types.NoneType]
         return " or ".join(_type_words(part) for part in parts)
     return getattr(hint, "__name__", str(hint)).lower()
@@ -131,6 +140,6 @@ def _explain(error: ValidationError, label: str) -> str:
     lines = []
     for problem in error.errors():
         name = ".".join(str(part) for part in problem["loc"]) or "options"
-        came = problem["input"]
-        lines.append(f"{label}: option '{name}': {problem['msg']}; got {came!r}.")
+        came = "nothing" if problem["type"] == "missing" else repr(problem["input"])
+        lines.append(f"{label}: option '{name}': {problem['msg']}; got {came}.")
     return "\n".join(lines)

@@ -64,7 +64,7 @@ def predict_cases(
 
     A method may read ahead to batch across scans. If it raises, each scan that it had
     read is predicted alone, so that only the one at fault fails; then the stream goes
-    on.
+    on. If it raises before it reads, the next scan is predicted alone.
 
     Raises:
         ContractError: the method yields the wrong number, type or shape.
@@ -81,22 +81,28 @@ def predict_cases(
         except ContractError:
             raise
         except Exception:
+            if not source.waiting:
+                next(source.scans(), None)
             while source.waiting:
                 yield _alone(method, label, source.waiting.popleft(), ctx)
+        else:
+            if source.waiting or source:
+                msg = f"{label}: predict yields fewer predictions than scans."
+                raise ContractError(msg)
         yield from _drain(source.failures)
-        if source.waiting:
-            msg = f"{label}: predict yields fewer predictions than scans."
-            raise ContractError(msg)
 
 
 def _alone(method: Method, label: str, case: Case, ctx: Context) -> Success | Failure:
     try:
-        (prediction,) = method.predict([case.scan], ctx)
+        predictions = list(method.predict([case.scan], ctx))
     except ContractError:
         raise
     except Exception as error:  # the method's own, of any kind
         return Failure(case.scan.id, error)
-    return _checked(case, prediction, label)
+    if len(predictions) != 1:
+        msg = f"{label}: predict yields {len(predictions)} predictions for one scan."
+        raise ContractError(msg)
+    return _checked(case, predictions[0], label)
 
 
 def _checked(case: Case, prediction: Prediction, label: str) -> Success | Failure:

@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from uadbench.files import saving
+from uadbench.files import saving, write_atomically
 from uadbench.protocols import Monitor, Silent
 
 Item = TypeVar("Item")
@@ -116,10 +116,10 @@ class Recorder:
     def __init__(self, monitor: Monitor, path: Path) -> None:
         self._monitor = monitor
         self._path = path
-        with saving(path):
-            text = path.read_text() if path.is_file() else "name,step,value\n"
-            # A run killed while it wrote may have left half a line.
-            path.write_text(text[: text.rfind("\n") + 1])
+        text = path.read_text() if path.is_file() else "name,step,value\n"
+        # A run killed while it wrote may have left half a line.
+        whole = text[: text.rfind("\n") + 1]
+        write_atomically(path, lambda file: file.write_text(whole))
 
     def track(self, steps: Iterable[Item], label: str, total: int) -> Iterator[Item]:
         """Pass on."""

@@ -145,8 +145,13 @@ class Lazy(Sequence[Item]):
             return Lazy(self.ids[index], self._load, self.subjects[index])
         return self._load(self.ids[index])
 
+    def __iter__(self) -> Iterator[Item]:
+        # Sequence would take an IndexError of a loader for the end.
+        return map(self._load, self.ids)
+
     def __repr__(self) -> str:
-        return f"Lazy({len(self)} items: {', '.join(self.ids[:3])}, ...)"
+        more = ", ..." if len(self) > 3 else ""
+        return f"Lazy({len(self)} items: {', '.join(self.ids[:3])}{more})"
 
 
 class Checkpoint(Protocol):

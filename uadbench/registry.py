@@ -46,16 +46,23 @@ def load(kind: Kind, name: str) -> Any:
 
     Raises:
         UsageError: there is none; the message has the nearest and all names.
-        ContractError: its package cannot be imported.
+        ContractError: its package cannot be imported, or the class has no card.
     """
     known = {listing.name: listing for listing in listings(kind)}
     check_known(kind, name, known)
     listing = known[name]
     try:
-        return listing.entry.load()
+        plugin = listing.entry.load()
     except Exception as error:
         msg = (
             f"{kind}: '{name}' of package '{listing.package}' cannot be imported: "
             f"{type(error).__name__}: {error}"
         )
         raise ContractError(msg) from error
+    if not hasattr(plugin, "card"):
+        msg = (
+            f"{kind}: '{name}' of package '{listing.package}' has no card: "
+            f"{listing.entry.value} has to be a class with a 'card'."
+        )
+        raise ContractError(msg)
+    return plugin

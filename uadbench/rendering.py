@@ -1,13 +1,17 @@
 """All reports of some runs into one folder."""
 
+import errno
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from uadbench import registry
-from uadbench.errors import OutputError, UadbenchError
+from uadbench.errors import OutputError
 from uadbench.files import saving
 from uadbench.protocols import Report
 from uadbench.results import Run
+
+# What a full or protected disk answers; any other OSError is the report's own mistake.
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def render(
@@ -29,21 +33,26 @@ def render(
         out.mkdir(parents=True, exist_ok=True)
     for name, report in _reports(say):
         try:
-            with saving(out):
-                files += report.render(runs, out)
+            files += report.render(runs, out)
         except OutputError:
             raise
         except Exception as error:  # any report's own
+            if isinstance(error, OSError) and error.errno in UNWRITABLE:
+                with saving(out):
+                    raise
             failed += 1
             say(f"report '{name}' failed: {type(error).__name__}: {error}")
     return files, failed
 
 
 def _reports(say: Callable[[str], None]) -> list[tuple[str, Report]]:
-    reports: list[tuple[str, Report]] = []
+    """Return the reports that can be made, those that gather last."""
+    first: list[tuple[str, Report]] = []
+    last: list[tuple[str, Report]] = []
     for listing in registry.listings("reports"):
         try:
-            reports.append((listing.name, registry.load("reports", listing.name)()))
-        except UadbenchError as error:
-            say(f"warning: {error}")
-    return sorted(reports, key=lambda item: item[1].gathers)
+            report = registry.load("reports", listing.name)()
+            (last if report.gathers else first).append((listing.name, report))
+        except Exception as error:  # of a third party's class
+            say(f"warning: report '{listing.name}' is left out: {error}")
+    return [*first, *last]

@@ -115,9 +115,7 @@ def candidates(pooled: Ranking) -> NDArray[np.floating]:
         if len(counts)
     ]
     index = np.unique(np.concatenate(picked)) if picked else np.array([], int)
-    chosen: NDArray[np.floating] = pooled.thresholds[
-        np.minimum(index, len(pooled.thresholds) - 1)
-    ]
+    chosen: NDArray[np.floating] = pooled.thresholds[index]
     return chosen
 
 

@@ -90,17 +90,19 @@ def _largest_slice(case: Case) -> Case:
     scan = coarsen_scan(case.scan)
     # A voxel belongs to the lesion if at least half of it does: masks stay binary.
     lesion = resample(case.lesion) >= 0.5
+    ignore = None if case.ignore is None else resample(case.ignore) >= 0.5
+    inside = scan.brain if ignore is None else scan.brain & ~ignore
     slices = list(scan.slices)
-    area = (lesion & scan.brain).sum(axis=(0, 1))[slices]
-    brain = scan.brain.sum(axis=(0, 1))[slices]
+    area = (lesion & inside).sum(axis=(0, 1))[slices]
     # A case without lesion keeps its row: its fullest slice stands for it.
-    chosen = slices[int(np.argmax(area if area.any() else brain))]
-    pixels = int((lesion & scan.brain)[..., chosen].sum())
+    fullest = inside.sum(axis=(0, 1))[slices]
+    index = int(np.argmax(area if area.any() else fullest))
+    chosen, pixels = slices[index], int(area[index])
     size = next(name for limit, name in PAPER_STRATA if pixels < limit)
     return Case(
         scan=replace(scan, slices=(chosen,)),
         lesion=lesion,
-        ignore=None if case.ignore is None else resample(case.ignore) >= 0.5,
+        ignore=ignore,
         strata={**case.strata, "size": size},
     )
 

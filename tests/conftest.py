@@ -1,0 +1,26 @@
+"""Fixtures that several folders of tests share."""
+
+import importlib
+import os
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+TOY = Path(__file__).parent / "assets" / "toy"
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A third party's package with a method, a dataset and a report, as if installed."""
+    monkeypatch.syspath_prepend(TOY)
+    return importlib.import_module("uadbench_toy")
+
+
+@pytest.fixture
+def realdata() -> Path:
+    """A BIDS folder of real patients, which is not part of this repository."""
+    folder = os.environ.get("UADBENCH_REALDATA")
+    if not folder:
+        pytest.skip("set UADBENCH_REALDATA to a BIDS folder with FLAIR and masks")
+    return Path(folder)

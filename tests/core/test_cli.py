@@ -1,0 +1,381 @@
+"""The real command line, once per command and per promise."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from uadbench import cli, engine
+from uadbench.plans import Plan
+from uadbench.protocols import Silent
+
+TOY = Path(__file__).parents[1] / "assets" / "toy"
+
+
+@dataclass
+class Outcome:
+    """What a command left in the terminal."""
+
+    status: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Outcome]
+
+
+@pytest.fixture
+def call(
+    toy: object,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Call:
+    """Run the command line in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    def uadbench(*words: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["uadbench", *words])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return Outcome(int(stop.value.code or 0), captured.out, captured.err)
+
+    return uadbench
+
+
+def start(*words: str, cwd: Path, **more: object) -> "subprocess.Popen[str]":
+    """Start Python with some words as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, *words],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(TOY)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **more,  # type: ignore[call-overload]
+    )
+
+
+RUN = ("run", "-m", "toy", "-d", "toy")
+CLI = ("-m", "uadbench")
+
+
+def test_run_prints_the_result_and_where_the_report_is(call: Call) -> None:
+    done = call(*RUN)
+
+    assert done.status == 0
+    assert "Toy (seed 0)" in done.out
+    assert "runs/toy-toy-seed0/report/index.html" in done.out
+    assert Path("runs/toy-toy-seed0/report/toy.txt").read_text() == "toy\nintensity\n"
+    assert "fit 4/4" in done.err
+
+
+def test_quiet_run_prints_nothing(call: Call) -> None:
+    done = call(*RUN, "--quiet")
+
+    assert (done.status, done.out, done.err) == (0, "", "")
+
+
+def test_json_run_prints_json_alone(call: Call) -> None:
+    done = call(*RUN, "--json")
+
+    assert set(json.loads(done.out)) == {"toy-toy-seed0", "baseline"}
+
+
+def test_baseline_itself_needs_no_baseline(call: Call) -> None:
+    done = call("run", "-m", "intensity", "-d", "toy", "--json", "-q")
+
+    assert set(json.loads(done.out)) == {"intensity-toy-seed0"}
+
+
+def test_dry_run_shows_the_plan_and_writes_nothing(
+    call: Call, tmp_path: Path
+) -> None:
+    done = call(*RUN, "--set", "steps=7", "--dry-run")
+
+    plan = json.loads(done.out)
+    assert plan["method"]["options"]["steps"] == 7
+    assert plan["subjects"] == {"train": 6, "val": 3, "test": 4}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failed_case_gives_status_1(call: Call) -> None:
+    done = call(*RUN, "--set", "fault=raise")
+
+    assert done.status == 1
+    assert "sub-test1 failed: cannot stand sub-test1" in done.err
+
+
+def test_failed_report_gives_status_1_and_the_other_reports(call: Call) -> None:
+    done = call(*RUN, "--seed", "13")
+
+    assert done.status == 1
+    assert "report 'toy' failed: ValueError: thirteen is too much" in done.err
+    assert Path("runs/toy-toy-seed13/report/index.html").is_file()
+
+
+def test_compare_makes_one_report_and_adds_the_intensity(call: Call) -> None:
+    done = call(
+        *("compare", "-m", "toy", "-d", "toy", "--seeds", "0,1"),
+        *("--set", "toy.steps=3", "--name", "mine"),
+    )
+
+    assert done.status == 0
+    folder = Path("runs/mine")
+    lines = (folder / "cells.csv").read_text().splitlines()
+    assert lines == [
+        "cell,status,error",
+        "toy-seed0,done,",
+        "toy-seed1,done,",
+        "intensity-seed0,done,",
+        "intensity-seed1,done,",
+    ]
+    assert (folder / "report" / "index.html").is_file()
+
+
+def test_compare_goes_on_after_a_failed_cell(call: Call) -> None:
+    done = call(
+        *("compare", "-m", "toy,intensity", "-d", "toy"),
+        *("--set", "toy.fault=shape", "--name", "c"),
+    )
+
+    assert done.status == 1
+    cells = Path("runs/c/cells.csv").read_text()
+    assert "toy-seed0,failed,toy: score must be float32" in cells
+    assert "intensity-seed0,done" in cells
+
+
+def test_compare_in_which_every_cell_fails_renders_nothing(call: Call) -> None:
+    call("compare", "-m", "intensity", "-d", "toy", "--name", "c")
+
+    done = call("compare", "-m", "intensity", "-d", "toy", "--name", "c", "--limit", "2")
+
+    assert done.status == 1
+    assert "holds a run with other settings: limit (None, now 2)" in done.err
+
+
+def test_compare_dry_run_lists_every_cell(call: Call) -> None:
+    done = call("compare", "-m", "toy", "-d", "toy", "--dry-run")
+
+    assert done.out.count('"folder"') == 2
+
+
+def test_report_renders_again_from_run_folders(call: Call) -> None:
+    call("compare", "-m", "toy", "-d", "toy", "--name", "c", "-q")
+
+    done = call("report", "runs/c", "-o", "again")
+
+    assert done.status == 0
+    assert Path("again/toy.txt").read_text() == "intensity\ntoy\n"
+
+
+def test_list_names_plugins_and_whose_they_are(call: Call) -> None:
+    done = call("list")
+
+    assert "  itermask2\n" in done.out
+    assert "  toy  (from uadbench-toy)\n" in done.out
+
+
+def test_list_as_json(call: Call) -> None:
+    done = call("list", "datasets", "--json")
+
+    assert {"name": "phantom", "package": "uadbench"} in json.loads(done.out)["datasets"]
+
+
+def test_info_tells_options_and_presets(call: Call) -> None:
+    done = call("info", "toy")
+
+    assert "--preset demo: steps=4" in done.out
+    assert "steps" in done.out
+
+
+def test_info_as_json(call: Call) -> None:
+    described = json.loads(call("info", "toy", "--json").out)
+
+    assert [plugin["kind"] for plugin in described] == ["methods", "datasets", "reports"]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (("run", "-m", "itermask"), 2, "no 'itermask'. Did you mean 'itermask2'?"),
+        (("run", "-m", "broken", "-d", "toy"), 4, "'broken' of package 'uadbench-toy'"),
+        (("run", "-m", "toy", "-d", "tyo"), 2, "no 'tyo'. Did you mean 'toy'?"),
+        ((*RUN, "--set", "step=3"), 2, "no 'step'. Did you mean 'steps'?"),
+        ((*RUN, "--set", "steps"), 2, "option 'steps': expected NAME=VALUE"),
+        ((*RUN, "--set", "steps=0"), 2, "option 'steps'"),
+        ((*RUN, "--set", "steps=many"), 2, "got 'many'"),
+        ((*RUN, "--set-data", "case=3"), 2, "Did you mean 'cases'?"),
+        ((*RUN, "--set-data", "cases=0"), 3, "no subject in 'test'"),
+        ((*RUN, "--preset", "papper"), 2, "Did you mean 'paper'?"),
+        ((*RUN, "--protocol", "volumes"), 2, "Did you mean 'volume'?"),
+        ((*RUN, "--limit", "0"), 2, "at least 1 case"),
+        ((*RUN, "--device", "tpu"), 2, "expected auto, cpu, cuda or cuda:N"),
+        ((*RUN, "--seed", "x"), 2, "'x' is not a valid integer"),
+        (("compare", "-m", ",", "-d", "toy"), 2, "--methods: expected names"),
+        (("compare", "-m", "toy", "--seeds", "a"), 2, "--seeds: expected whole"),
+        (("compare", "-m", "toy", "--set", "a=1"), 2, "name the method"),
+        (("compare", "-m", "toy", "--set", "ae.size=1"), 2, "not among --methods"),
+        (("report", "absent"), 2, "absent: holds no run folder"),
+        (("list", "method"), 2, "Did you mean 'methods'?"),
+        (("info", "fantom"), 2, "Did you mean 'phantom'?"),
+    ],
+)
+def test_mistake_gives_one_line_and_its_status(
+    call: Call, tmp_path: Path, words: tuple[str, ...], status: int, message: str
+) -> None:
+    done = call(*words)
+
+    assert done.status == status
+    assert message in " ".join(done.err.replace("│", "").split())
+    assert "Traceback" not in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupt_gives_status_130_and_says_how_to_go_on(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_args: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("uadbench.campaign.with_baseline", interrupt)
+
+    done = call(*RUN)
+
+    assert done.status == 130
+    assert "the same command goes on" in done.err
+
+
+def test_warning_is_one_line(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def warn(**_options: object) -> int:
+        import warnings
+
+        warnings.warn("look out", stacklevel=1)
+        return 0
+
+    monkeypatch.setattr(cli, "app", warn)
+
+    with pytest.warns(UserWarning, match="look out"):
+        done = call("list")
+
+    assert done.status == 0
+
+
+def test_report_of_an_unfinished_run_is_refused(call: Call) -> None:
+    call(*RUN, "-q")
+    path = Path("runs/toy-toy-seed0/run.json")
+    path.write_text(path.read_text().replace('"done"', '"running"'))
+
+    done = call("report", "runs/toy-toy-seed0")
+
+    assert done.status == 2
+    assert "not finished" in done.err
+
+
+def test_help_and_list_need_neither_torch_nor_a_plugin(tmp_path: Path) -> None:
+    script = (
+        "import sys; from uadbench.cli import app\n"
+        "for words in (['--help'], ['list']):\n"
+        "    try: app(words, standalone_mode=False)\n"
+        "    except SystemExit: pass\n"
+        "heavy = ('torch', 'matplotlib', 'pandas', 'scipy', 'uadbench.methods')\n"
+        "found = [name for name in heavy if name in sys.modules]\n"
+        "print(found, file=sys.stderr)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stderr.strip() == "[]"
+
+
+def test_killed_run_goes_on_to_the_same_cases(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from uadbench import engine\n"
+        "from uadbench.plans import Plan; from uadbench.protocols import Silent\n"
+        "plan = Plan('toy', 'toy', options={'seconds': 0.1})\n"
+        "engine.run(plan, Path(sys.argv[1]), Silent())"
+    )
+    start("-c", script, "whole", cwd=tmp_path).communicate()
+    signs = ("training.csv", "cases.csv")
+
+    for sign in signs:
+        process = start("-c", script, "killed", cwd=tmp_path)
+        while not (tmp_path / "killed" / sign).exists():
+            time.sleep(0.01)
+        time.sleep(0.15)
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    start("-c", script, "killed", cwd=tmp_path).communicate()
+
+    for name in ("cases.csv", "summary.json"):
+        whole = (tmp_path / "whole" / name).read_text()
+        assert (tmp_path / "killed" / name).read_text() == whole
+
+
+def test_second_process_on_a_run_folder_is_told(tmp_path: Path) -> None:
+    words = (*CLI, *RUN, "--set", "seconds=0.5", "-q")
+    first = start(*words, cwd=tmp_path)
+    while not (tmp_path / "runs" / "toy-toy-seed0" / "run.json").exists():
+        time.sleep(0.05)
+
+    second = start(*words, cwd=tmp_path)
+    _, message = second.communicate()
+    first.terminate()
+    first.communicate()
+
+    assert second.returncode == 2
+    assert "another uadbench is working on this run" in message
+    # SLURM's way to stop a job is an interruption, not a crash.
+    assert first.returncode == 130
+
+
+def test_disk_that_takes_no_more_gives_one_line_and_keeps_what_is_there(
+    tmp_path: Path,
+) -> None:
+    def small_disk() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+    process = start(*CLI, *RUN, "-q", cwd=tmp_path, preexec_fn=small_disk)
+    _, message = process.communicate()
+
+    assert process.returncode == 1
+    assert "cannot be written" in message
+    assert "Traceback" not in message
+    assert (tmp_path / "runs" / "toy-toy-seed0" / "run.json").is_file()
+
+
+def test_output_that_cannot_be_made_gives_one_line(call: Call, tmp_path: Path) -> None:
+    Path("taken").write_text("a file")
+
+    done = call(*RUN, "-o", "taken")
+
+    assert done.status == 1
+    assert "taken/toy-toy-seed0: cannot be written (Not a directory)" in done.err
+    assert Path("taken").read_text() == "a file"
+
+
+def test_finished_run_answers_at_once(call: Call) -> None:
+    call(*RUN, "-q")
+    engine.run(Plan("toy", "toy"), Path("runs/toy-toy-seed0"), Silent())
+
+    done = call(*RUN)
+
+    assert done.status == 0
+    assert "fit" not in done.err

@@ -1,0 +1,318 @@
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from uadbench import engine
+from uadbench.errors import ContractError, DataError, UsageError
+from uadbench.files import read_rows, write_rows
+from uadbench.plans import Plan
+from uadbench.protocols import Silent
+from uadbench.results import Run
+
+pytestmark = pytest.mark.usefixtures("toy")
+Item = TypeVar("Item")
+TOY = Plan("toy", "toy")
+
+
+class PowerCut(BaseException):
+    """What nothing may catch."""
+
+
+class Fuse(Silent):
+    """A monitor that cuts the power at the n-th sign of life."""
+
+    def __init__(self, signs: int) -> None:
+        self.left = signs
+
+    def _burn(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise PowerCut
+
+    def track(self, steps: Iterable[Item], label: str, total: int) -> Iterator[Item]:
+        for step in steps:
+            self._burn()
+            yield step
+            self._burn()
+
+    def log(self, name: str, value: float, step: int) -> None:
+        self._burn()
+
+
+class Ear(Silent):
+    """A monitor that remembers what was said."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.heard.append(message)
+
+
+def plan(**options: object) -> Plan:
+    return Plan("toy", "toy", options=options)
+
+
+def results_of(folder: Path) -> dict[str, str]:
+    names = ("cases.csv", "summary.json", "thresholds.json", "curve.csv")
+    return {name: (folder / name).read_text() for name in names}
+
+
+def test_run_leaves_every_file_of_the_run_folder(tmp_path: Path) -> None:
+    run = engine.run(TOY, tmp_path / "a", Silent())
+
+    assert {path.name for path in run.folder.iterdir()} == {
+        ".lock",
+        "cases.csv",
+        "curve.csv",
+        "maps",
+        "model.safetensors",
+        "run.json",
+        "shown",
+        "summary.json",
+        "thresholds.json",
+        "training.csv",
+    }
+    assert run.done
+    assert run.summary["cases"] == {"expected": 4, "scored": 4, "failed": 0}
+    assert run.record["subjects"]["val"] == ["sub-val0", "sub-val1", "sub-val2"]
+    assert run.record["parameters"] == 12 * 10 * 5
+
+
+def test_same_seed_gives_same_numbers_and_another_seed_others(tmp_path: Path) -> None:
+    runs = [
+        engine.run(Plan("toy", "toy", seed=seed), tmp_path / name, Silent())
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    ]
+
+    a, b, c = (results_of(run.folder) for run in runs)
+    assert a["cases.csv"] == b["cases.csv"]
+    assert a["cases.csv"] != c["cases.csv"]
+
+
+def test_numbers_do_not_depend_on_how_many_scans_travel_together(
+    tmp_path: Path,
+) -> None:
+    one = engine.run(plan(batch=1), tmp_path / "one", Silent())
+    all_at_once = engine.run(plan(batch=9), tmp_path / "nine", Silent())
+
+    assert one.cases.equals(all_at_once.cases)
+
+
+def test_a_run_cut_at_any_moment_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
+    whole = results_of(engine.run(TOY, tmp_path / "whole", Silent()).folder)
+
+    # 4 steps with a log each, 3 validation scans and 4 cases, each at two moments.
+    for moment in range(1, 4 * 3 + 3 * 2 + 4 * 2 + 1):
+        folder = tmp_path / f"cut{moment}"
+        with pytest.raises(PowerCut):
+            engine.run(TOY, folder, Fuse(moment))
+        engine.run(TOY, folder, Silent())
+        assert results_of(folder) == whole
+
+
+def test_finished_run_is_returned_untouched(tmp_path: Path) -> None:
+    first = engine.run(TOY, tmp_path, Silent())
+    before = (tmp_path / "run.json").stat().st_mtime_ns
+
+    again = engine.run(TOY, tmp_path, Fuse(1))
+
+    assert again.record == first.record
+    assert (tmp_path / "run.json").stat().st_mtime_ns == before
+
+
+def test_folder_of_another_run_is_refused_with_what_differs(tmp_path: Path) -> None:
+    engine.run(TOY, tmp_path, Silent())
+    before = results_of(tmp_path)
+
+    with pytest.raises(UsageError, match=r"method\.options\.steps \(4, now 5\)"):
+        engine.run(plan(steps=5), tmp_path, Silent())
+
+    assert results_of(tmp_path) == before
+
+
+def test_overwrite_replaces_the_run_and_nothing_else(tmp_path: Path) -> None:
+    engine.run(TOY, tmp_path, Silent())
+    (tmp_path / "notes.txt").write_text("mine")
+
+    run = engine.run(plan(steps=5), tmp_path, Silent(), overwrite=True)
+
+    assert run.record["method"]["options"]["steps"] == 5
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_folder_of_another_format_is_refused(tmp_path: Path) -> None:
+    engine.run(TOY, tmp_path, Silent())
+    record = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps({**record, "format": 99}))
+
+    with pytest.raises(UsageError, match="format 99, but this uadbench reads format 1"):
+        engine.run(TOY, tmp_path, Silent())
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("raise", "cannot stand sub-test1"), ("nan", "NaN or infinite")],
+)
+def test_failed_case_keeps_its_row_and_the_others_theirs(
+    tmp_path: Path, fault: str, words: str
+) -> None:
+    ear = Ear()
+
+    run = engine.run(plan(fault=fault), tmp_path, ear)
+
+    status = dict(zip(run.cases["case"], run.cases["status"], strict=True))
+    assert status == {
+        "sub-test0": "ok",
+        "sub-test1": "failed",
+        "sub-test2": "ok",
+        "sub-test3": "ok",
+    }
+    assert words in run.cases["error"][1]
+    assert any(words in line for line in ear.heard)
+    assert "Traceback" in (tmp_path / "failures.log").read_text()
+    assert not run.whole
+    assert run.summary["cases"] == {"expected": 4, "scored": 3, "failed": 1}
+
+
+def test_unreadable_case_fails_alone(tmp_path: Path) -> None:
+    run = engine.run(
+        Plan("toy", "toy", data_options={"unreadable": "sub-test0"}), tmp_path, Silent()
+    )
+
+    assert list(run.cases["status"]) == ["failed", "ok", "ok", "ok"]
+    assert run.cases["error"][0] == "sub-test0.nii.gz: cannot be read."
+
+
+def test_all_cases_failed_leaves_a_summary_of_nothing(tmp_path: Path) -> None:
+    run = engine.run(
+        Plan("toy", "toy", data_options={"unreadable": "sub-test0", "cases": 1}),
+        tmp_path,
+        Silent(),
+    )
+
+    assert run.summary["cases"] == {"expected": 1, "scored": 0, "failed": 1}
+    assert run.summary["pooled"]["auprc"] is None
+
+
+def test_failed_case_is_tried_again_when_the_command_is_repeated(
+    tmp_path: Path,
+) -> None:
+    whole = results_of(engine.run(TOY, tmp_path, Silent()).folder)
+    rows = read_rows(tmp_path / "cases.csv")
+    failed = {"case": "sub-test2", "status": "failed", "error": "disk was away"}
+    write_rows(tmp_path / "cases.csv", [*rows[:2], failed, rows[3]])
+
+    engine.run(TOY, tmp_path, Silent())
+
+    assert results_of(tmp_path) == whole
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("shape", r"score must be float32 of shape \(12, 10, 5\), got"),
+        ("fewer", "yields fewer predictions than scans"),
+        ("more", "yields more predictions than scans"),
+        ("no-mask", "has to give it for every scan"),
+        ("extra", "extra 'flat' has shape"),
+    ],
+)
+def test_broken_contract_ends_the_run(tmp_path: Path, fault: str, words: str) -> None:
+    # The last case, after which no other prediction can fill the gap.
+    broken = plan(fault=fault, faulty="sub-test3")
+
+    with pytest.raises(ContractError, match=words):
+        engine.run(broken, tmp_path, Silent())
+
+
+def test_failure_on_a_validation_scan_ends_the_run(tmp_path: Path) -> None:
+    broken = plan(fault="nan", faulty="sub-val1")
+
+    with pytest.raises(DataError, match="NaN or infinite"):
+        engine.run(broken, tmp_path, Silent())
+
+
+def test_subject_in_two_parts_ends_the_run_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    leaky = Plan("toy", "toy", data_options={"leak": True})
+
+    with pytest.raises(DataError, match="both in train and test: sub-train0"):
+        engine.run(leaky, tmp_path / "a", Silent())
+
+    assert not (tmp_path / "a").exists()
+
+
+def test_limit_scores_the_first_cases_and_says_so(tmp_path: Path) -> None:
+    run = engine.run(Plan("toy", "toy", limit=2), tmp_path, Silent())
+
+    assert list(run.cases["case"]) == ["sub-test0", "sub-test1"]
+    assert run.record["limit"] == 2
+
+
+def test_maps_hold_the_scores_and_masks_that_were_judged(
+    tmp_path: Path, toy: ModuleType
+) -> None:
+    run = engine.run(TOY, tmp_path, Silent())
+
+    anat = tmp_path / "maps" / "sub-test0" / "anat"
+    score = nib.nifti1.Nifti1Image.from_filename(anat / "sub-test0_desc-toy_score.nii.gz")
+    mask = nib.nifti1.Nifti1Image.from_filename(
+        anat / "sub-test0_label-lesion_desc-toyfpr5_mask.nii.gz"
+    )
+    case = toy.make_case("sub-test0")
+    inside = case.scan.scored
+    found = score.get_fdata() >= run.thresholds["fpr5"]["value"]
+    assert np.allclose(score.affine, case.scan.affine)
+    assert np.array_equal(mask.get_fdata() > 0, found & inside)
+    # Dice by hand, of what a user finds on disk.
+    hits = (found & case.lesion & inside).sum()
+    dice = 2 * hits / ((found & inside).sum() + (case.lesion & inside).sum())
+    assert run.cases["dice_fpr5"][0] == pytest.approx(dice)
+
+
+def test_thresholds_give_the_rate_they_promise_on_healthy_brains(
+    tmp_path: Path, toy: ModuleType
+) -> None:
+    run = engine.run(TOY, tmp_path, Silent())
+
+    # The same predictions as the calibration's, by hand.
+    from uadbench.checkpoints import load_arrays
+    from uadbench.protocols import Context
+
+    method = toy.ToyMethod(steps=4)
+    method.restore(load_arrays(tmp_path / "model.safetensors"))
+    scans = list(toy.ToyDataset().val())
+    predictions = method.predict(scans, Context(0).child("calibrate"))
+    scores = np.concatenate(
+        [p.score[s.scored] for s, p in zip(scans, predictions, strict=True)]
+    )
+    for suffix, rate in (("fpr5", 0.05), ("fpr1", 0.01)):
+        reached = (scores >= run.thresholds[suffix]["value"]).mean()
+        assert rate - 1 / scores.size < reached <= rate
+
+
+def test_pooled_oracle_is_at_least_the_dice_at_every_other_threshold(
+    tmp_path: Path,
+) -> None:
+    pooled = engine.run(TOY, tmp_path, Silent()).summary["pooled"]
+
+    assert pooled["dice_oracle"] >= max(pooled["dice_fpr5"], pooled["dice_fpr1"])
+
+
+def test_protocol_of_the_paper_scores_one_slice_of_128_px(tmp_path: Path) -> None:
+    run = engine.run(
+        Plan("intensity", "toy", protocol="itermask2-2d"), tmp_path, Silent()
+    )
+
+    # The box covers 3 x 2 of 12 voxels a side: 3 * 2 * (128 / 12) ** 2 = 683 px.
+    assert set(run.cases["stratum_size"]) == {"medium (200-799 px)"}
+    assert run.shown("sub-test0")["image"].shape == (128, 128)
+    assert Run.load(tmp_path).record["protocol"] == "itermask2-2d"
