@@ -6,13 +6,18 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
+
+# A busy machine must not fail a law, and the same examples are tried everywhere.
+settings.register_profile("uadbench", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("uadbench")
 
 TOY = Path(__file__).parent / "assets" / "toy"
 
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A third party's package with a method, a dataset and a report, as if installed."""
+    """A third party's package with a plugin of each kind, as if it were installed."""
     monkeypatch.syspath_prepend(TOY)
     return importlib.import_module("uadbench_toy")
 

@@ -1,4 +1,4 @@
-"""What every registered plugin promises, ours and anybody's: the registry is the list."""
+"""What every registered plugin promises, whoever wrote it; the registry is the list."""
 
 import inspect
 from collections.abc import Sequence
@@ -24,7 +24,8 @@ from uadbench.protocols import (
     Report,
     Scan,
 )
-from uadbench.registry import KINDS, Kind, listings, load as load_plugin
+from uadbench.registry import KINDS, Kind, listings
+from uadbench.registry import load as load_plugin
 from uadbench.views import PROTOCOLS, view
 
 METHODS = [entry.name for entry in listings("methods")]
@@ -168,9 +169,7 @@ def test_prediction_depends_neither_on_order_nor_on_company(
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_same_seed_fits_the_same_method(
-    fitted: dict[str, Method], name: str
-) -> None:
+def test_same_seed_fits_the_same_method(fitted: dict[str, Method], name: str) -> None:
     again = build_method(name)
     again.fit(scans("a", "b", "c"), scans("d"), Context(0))
 

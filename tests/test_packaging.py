@@ -1,5 +1,6 @@
 """One wheel from four folders, and the traps of that layout."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -20,12 +21,15 @@ PLACES = {
     "reports": "uadbench/reports",
 }
 
+# What tools leave in a folder they work in.
+CACHE = re.compile(r"__pycache__|/\.")
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """The names in a wheel that is built from a copy of the sources."""
     source = tmp_path_factory.mktemp("source")
-    skipped = shutil.ignore_patterns("__pycache__")
+    skipped = shutil.ignore_patterns("__pycache__", ".*")
     for folder in PLACES:
         shutil.copytree(ROOT / folder, source / folder, ignore=skipped)
     for name in ("pyproject.toml", "LICENSE", "README.md"):
@@ -49,7 +53,7 @@ def test_wheel_holds_every_file_of_the_folder(wheel: set[str], folder: str) -> N
     expected = {
         f"{PLACES[folder]}/{path.relative_to(ROOT / folder)}"
         for path in (ROOT / folder).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not CACHE.search(str(path.relative_to(ROOT)))
     }
 
     assert expected - wheel == set()
@@ -79,7 +83,9 @@ def test_tests_see_the_installed_package_and_not_the_checkout() -> None:
     # With tests/__init__.py or another import mode the checkout's uadbench/, which has
     # no plugins in it, would shadow the installed one.
     assert not list((ROOT / "tests").rglob("__init__.py"))
-    assert "--import-mode=importlib" in PROJECT["tool"]["pytest"]["ini_options"]["addopts"]
+    assert (
+        "--import-mode=importlib" in PROJECT["tool"]["pytest"]["ini_options"]["addopts"]
+    )
 
 
 def test_readme_and_ci_run_the_same_test_command() -> None:

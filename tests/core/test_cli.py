@@ -98,9 +98,7 @@ def test_baseline_itself_needs_no_baseline(call: Call) -> None:
     assert set(json.loads(done.out)) == {"intensity-toy-seed0"}
 
 
-def test_dry_run_shows_the_plan_and_writes_nothing(
-    call: Call, tmp_path: Path
-) -> None:
+def test_dry_run_shows_the_plan_and_writes_nothing(call: Call, tmp_path: Path) -> None:
     done = call(*RUN, "--set", "steps=7", "--dry-run")
 
     plan = json.loads(done.out)
@@ -158,7 +156,9 @@ def test_compare_goes_on_after_a_failed_cell(call: Call) -> None:
 def test_compare_in_which_every_cell_fails_renders_nothing(call: Call) -> None:
     call("compare", "-m", "intensity", "-d", "toy", "--name", "c")
 
-    done = call("compare", "-m", "intensity", "-d", "toy", "--name", "c", "--limit", "2")
+    done = call(
+        "compare", "-m", "intensity", "-d", "toy", "--name", "c", "--limit", "2"
+    )
 
     assert done.status == 1
     assert "holds a run with other settings: limit (None, now 2)" in done.err
@@ -189,7 +189,9 @@ def test_list_names_plugins_and_whose_they_are(call: Call) -> None:
 def test_list_as_json(call: Call) -> None:
     done = call("list", "datasets", "--json")
 
-    assert {"name": "phantom", "package": "uadbench"} in json.loads(done.out)["datasets"]
+    assert {"name": "phantom", "package": "uadbench"} in json.loads(done.out)[
+        "datasets"
+    ]
 
 
 def test_info_tells_options_and_presets(call: Call) -> None:
@@ -202,7 +204,11 @@ def test_info_tells_options_and_presets(call: Call) -> None:
 def test_info_as_json(call: Call) -> None:
     described = json.loads(call("info", "toy", "--json").out)
 
-    assert [plugin["kind"] for plugin in described] == ["methods", "datasets", "reports"]
+    assert [plugin["kind"] for plugin in described] == [
+        "methods",
+        "datasets",
+        "reports",
+    ]
 
 
 @pytest.mark.parametrize(

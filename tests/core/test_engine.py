@@ -263,7 +263,9 @@ def test_maps_hold_the_scores_and_masks_that_were_judged(
     run = engine.run(TOY, tmp_path, Silent())
 
     anat = tmp_path / "maps" / "sub-test0" / "anat"
-    score = nib.nifti1.Nifti1Image.from_filename(anat / "sub-test0_desc-toy_score.nii.gz")
+    score = nib.nifti1.Nifti1Image.from_filename(
+        anat / "sub-test0_desc-toy_score.nii.gz"
+    )
     mask = nib.nifti1.Nifti1Image.from_filename(
         anat / "sub-test0_label-lesion_desc-toyfpr5_mask.nii.gz"
     )
