@@ -72,13 +72,16 @@ def grid(
         if name not in methods:
             msg = f"--set {name}....: '{name}' is not among --methods."
             raise UsageError(msg)
-    every = [*methods, *([] if BASELINE in methods else [BASELINE])]
+    # Nobody asked for the baseline: a preset that it does not know must not stop it.
+    presets: dict[str, str | None] = dict.fromkeys(methods, plan.preset)
+    presets.setdefault(BASELINE)
+    shared = [replace(plan, method=name, preset=p) for name, p in presets.items()]
     cells = [
         Cell(
-            replace(plan, method=name, seed=seed, options=options.get(name, {})),
-            folder / f"{name}-seed{seed}",
+            replace(each, seed=seed, options=options.get(each.method, {})),
+            folder / f"{each.method}-seed{seed}",
         )
-        for name in dict.fromkeys(every)
+        for each in shared
         for seed in seeds
     ]
     for cell in cells:

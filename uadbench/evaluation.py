@@ -77,7 +77,10 @@ def summarise(rows: Sequence[Mapping[str, Any]], pooled: Row) -> Row:
     """
     scored = [row for row in rows if row["status"] == "ok"]
     names = dict.fromkeys(
-        name for row in scored for name, value in row.items() if is_metric(name, value)
+        name
+        for row in scored
+        for name, value in row.items()
+        if isinstance(value, float)
     )
     return {
         "cases": {
@@ -88,11 +91,6 @@ def summarise(rows: Sequence[Mapping[str, Any]], pooled: Row) -> Row:
         "subject": {name: interval([row[name] for row in scored]) for name in names},
         "pooled": pooled,
     }
-
-
-def is_metric(column: str, value: object) -> bool:
-    """Return whether a column of cases.csv is a number to average."""
-    return isinstance(value, float) and not column.startswith("stratum_")
 
 
 def interval(values: Iterable[float]) -> dict[str, float]:

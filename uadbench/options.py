@@ -139,7 +139,10 @@ def _split(value: object, hint: object) -> object:
 def _explain(error: ValidationError, label: str) -> str:
     lines = []
     for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"]) or "options"
+        name = ".".join(str(part) for part in problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
         came = "nothing" if problem["type"] == "missing" else repr(problem["input"])
-        lines.append(f"{label}: option '{name}': {problem['msg']}; got {came}.")
+        # A plugin's own check of several options has no place and no single value.
+        place = f"option '{name}': {message}; got {came}" if name else message
+        lines.append(f"{label}: {place}.")
     return "\n".join(lines)

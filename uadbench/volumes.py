@@ -165,7 +165,8 @@ def _open(path: Path) -> nib.nifti1.Nifti1Pair:
     try:
         image = nib.loadsave.load(path)
     except UNREADABLE as error:
-        msg = f"{path}: not a readable NIfTI file ({error})."
+        reason = str(error).replace(str(path), path.name)
+        msg = f"{path}: not a readable NIfTI file ({reason})."
         raise DataError(msg) from None
     if not isinstance(image, nib.nifti1.Nifti1Pair):
         msg = f"{path}: {type(image).__name__}, but a NIfTI file was expected."
