@@ -47,13 +47,13 @@ def write_json(path: Path, content: object) -> None:
     write_atomically(path, lambda file: file.write_text(text))
 
 
-def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Write rows as CSV, all or nothing, with the columns of all rows in order."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str] = ()) -> None:
+    """Write rows as CSV, all or nothing: the given columns, then those of all rows."""
+    names = list(dict.fromkeys([*columns, *(key for row in rows for key in row)]))
 
     def write(file: Path) -> None:
         with file.open("w", newline="", encoding="utf-8") as handle:
-            table = csv.DictWriter(handle, columns, restval="", lineterminator="\n")
+            table = csv.DictWriter(handle, names, restval="", lineterminator="\n")
             table.writeheader()
             table.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
 

@@ -71,12 +71,11 @@ class Slices:
 
     def paste(self, maps: NDArray[np.float32]) -> Floats:
         """Return maps (..., N, S, S) as volumes (..., X, Y, Z), 0 in other slices."""
-        rows, columns = self._back
-        volume = np.zeros((*maps.shape[:-3], *self._shape), np.float32)
-        volume[..., list(self.index)] = np.moveaxis(
-            rows @ maps.astype(np.float32) @ columns.T, -3, -1
-        )
-        return volume
+        pasted = np.zeros((*maps.shape[:-3], *self._shape), np.float32)
+        for place in np.ndindex(maps.shape[:-3]):
+            planes = np.moveaxis(maps[place], 0, -1)
+            pasted[place][..., list(self.index)] = resample(planes, *self._back)
+        return pasted
 
     def paste_masks(self, masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return masks (..., N, S, S) as volumes (..., X, Y, Z)."""
@@ -106,17 +105,18 @@ def cut(scan: Scan, size: int, field: float, how: Normalisation) -> Slices:
     for axis in (0, 1):
         corner = float(spans[axis].mean()) - field / 2
         spacing, count = scan.spacing[axis], scan.brain.shape[axis]
-        down.append(resampling(count, size, corner / spacing, step / spacing))
-        back.append(resampling(size, count, -corner / step, spacing / step))
-    rows, columns = down
+        down.append(weights(count, size, corner / spacing, step / spacing))
+        back.append(weights(size, count, -corner / step, spacing / step))
     # The background's value must not fade in at the border of the volume: resample the
     # difference to it.
     background = np.float32(-3.0 if how == "p90" else 0.0)
-    chosen = np.stack([np.moveaxis(i[..., index], -1, 0) for i in images], axis=1)
-    inside = np.moveaxis(scan.brain[..., index], -1, 0).astype(np.float32)
+    volumes = [*(image - background for image in images), scan.brain]
+    *channels, inside = (
+        np.moveaxis(resample(volume, *down), -1, 0)[list(index)] for volume in volumes
+    )
     return Slices(
-        images=rows @ (chosen - background) @ columns.T + background,
-        brain=(rows @ inside @ columns.T) >= 0.5,
+        images=np.stack(channels, axis=1) + background,
+        brain=inside >= 0.5,
         index=index,
         _back=(back[0], back[1]),
         _shape=scan.brain.shape,
@@ -130,7 +130,14 @@ def _span(brain: NDArray[np.bool_], axis: int) -> NDArray[np.float64]:
     return np.array([occupied[0], occupied[-1] + 1], np.float64)
 
 
-def resampling(count: int, size: int, corner: float, step: float) -> Floats:
+def resample(volume: NDArray[np.generic], rows: Floats, columns: Floats) -> Floats:
+    """Return a volume (A, B, Z) resampled by weights (S, A) and (T, B): (S, T, Z)."""
+    # Two products of whole volumes: many small ones, one for each slice, take longer.
+    across = np.tensordot(rows, volume.astype(np.float32, copy=False), axes=(1, 0))
+    return np.tensordot(columns, across, axes=(1, 1)).swapaxes(0, 1)
+
+
+def weights(count: int, size: int, corner: float, step: float) -> Floats:
     """Return the (size, count) matrix that resamples `count` pixels onto `size`.
 
     Args:
@@ -148,6 +155,6 @@ def resampling(count: int, size: int, corner: float, step: float) -> Floats:
         min(-pad, int(np.floor(centres[0])) - pad),
         max(count + pad, int(np.ceil(centres[-1])) + pad + 1),
     )
-    weights = np.maximum(0.0, 1.0 - np.abs(reach[None] - centres[:, None]) / width)
-    weights /= weights.sum(axis=1, keepdims=True)
-    return weights[:, (reach >= 0) & (reach < count)].astype(np.float32)
+    kernel = np.maximum(0.0, 1.0 - np.abs(reach[None] - centres[:, None]) / width)
+    kernel /= kernel.sum(axis=1, keepdims=True)
+    return kernel[:, (reach >= 0) & (reach < count)].astype(np.float32)

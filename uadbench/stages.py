@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from uadbench import evaluation, files, maps
 from uadbench.checkpoints import FileCheckpoint, load_arrays, save_arrays
+from uadbench.checks import check_scan
 from uadbench.metrics import ranking
 from uadbench.plans import Job
 from uadbench.prediction import Failure, predict_cases
@@ -31,6 +32,9 @@ def learn(job: Job, folder: Path, ctx: Context) -> None:
     if weights.is_file():
         job.method.restore(load_arrays(weights))
         return
+    for scan in job.view.val:
+        # An unreadable validation scan has to show before hours of training, not after.
+        check_scan(scan)
     ctx = replace(ctx.child("fit"), checkpoint=FileCheckpoint(unfinished / "fit"))
     job.method.fit(job.view.train, job.view.val, ctx)
     save_arrays(weights, job.method.state())
@@ -101,7 +105,8 @@ def summarise(job: Job, folder: Path, thresholds: Thresholds) -> None:
     summary = evaluation.summarise(rows, evaluation.pool(every_label, pooled, masks))
     upper_bound = Threshold(best, "oracle", "test-oracle", job.pipeline)
     _save_thresholds(folder / "thresholds.json", {**thresholds, "oracle": upper_bound})
-    files.write_rows(folder / "curve.csv", evaluation.curve(pooled, grid))
+    curve = evaluation.curve(pooled, grid)
+    files.write_rows(folder / "curve.csv", curve, evaluation.CURVE_COLUMNS)
     files.write_rows(folder / "cases.csv", rows)
     files.write_json(folder / "summary.json", summary)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from uadbench.errors import check_known
 from uadbench.protocols import Case, Dataset, Lazy, Scan
-from uadbench.slices import resampling
+from uadbench.slices import resample, weights
 
 Old = TypeVar("Old")
 New = TypeVar("New")
@@ -71,26 +71,26 @@ def view(dataset: Dataset, protocol: str) -> View:
 
 def coarsen_scan(scan: Scan, size: int = PAPER_SIZE) -> Scan:
     """Return a scan whose slices have `size` x `size` px over their whole field."""
-    resample, step, shift = _square(scan, size)
+    coarsen, step, shift = _square(scan, size)
     affine = scan.affine.copy()
     scale = np.array([step / scan.spacing[0], step / scan.spacing[1], 1.0])
     affine[:3, 3] += affine[:3, :3] @ shift
     affine[:3, :3] *= scale
     return replace(
         scan,
-        image=np.stack([resample(channel) for channel in scan.image]),
-        brain=resample(scan.brain) >= 0.5,
+        image=np.stack([coarsen(channel) for channel in scan.image]),
+        brain=coarsen(scan.brain) >= 0.5,
         spacing=(step, step, scan.spacing[2]),
         affine=affine,
     )
 
 
 def _largest_slice(case: Case) -> Case:
-    resample, _, _ = _square(case.scan, PAPER_SIZE)
+    coarsen, _, _ = _square(case.scan, PAPER_SIZE)
     scan = coarsen_scan(case.scan)
     # A voxel belongs to the lesion if at least half of it does: masks stay binary.
-    lesion = resample(case.lesion) >= 0.5
-    ignore = None if case.ignore is None else resample(case.ignore) >= 0.5
+    lesion = coarsen(case.lesion) >= 0.5
+    ignore = None if case.ignore is None else coarsen(case.ignore) >= 0.5
     inside = scan.brain if ignore is None else scan.brain & ~ignore
     slices = list(scan.slices)
     area = (lesion & inside).sum(axis=(0, 1))[slices]
@@ -117,17 +117,16 @@ def _square(scan: Scan, size: int) -> tuple[Resample, float, NDArray[np.float64]
     step = field / size / spacing
     corner = (shape - field / spacing) / 2
     rows, columns = (
-        resampling(int(shape[axis]), size, float(corner[axis]), float(step[axis]))
+        weights(int(shape[axis]), size, float(corner[axis]), float(step[axis]))
         for axis in (0, 1)
     )
     # From the centre of the first old pixel to that of the first new one.
     shift = corner + step / 2 - 0.5
 
-    def resample(volume: NDArray[np.generic]) -> NDArray[np.float32]:
-        slices = np.moveaxis(volume.astype(np.float32), -1, 0)
-        return np.moveaxis(rows @ slices @ columns.T, 0, -1).astype(np.float32)
+    def coarsen(volume: NDArray[np.generic]) -> NDArray[np.float32]:
+        return resample(volume, rows, columns)
 
-    return resample, field / size, np.append(shift, 0.0)
+    return coarsen, field / size, np.append(shift, 0.0)
 
 
 def _map(change: Callable[[Old], New], items: Lazy[Old]) -> Lazy[New]:

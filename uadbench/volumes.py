@@ -1,7 +1,6 @@
 """NIfTI volumes in and out: read into RAS+ axes, written on the input's own grid."""
 
 # nibabel annotates only some of its functions.
-# mypy: allow-untyped-calls
 
 import zlib
 from dataclasses import dataclass

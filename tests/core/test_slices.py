@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from uadbench.errors import DataError
 from uadbench.protocols import Scan
-from uadbench.slices import Normalisation, cut, normalise, resampling
+from uadbench.slices import Normalisation, cut, normalise, weights
 
 SHAPE = (40, 48, 6)
 Floats = NDArray[np.float32]
@@ -257,23 +257,23 @@ def test_a_stack_of_masks_keeps_its_leading_axis() -> None:
 
 
 def test_a_resampling_to_the_same_pixels_is_the_identity() -> None:
-    np.testing.assert_array_equal(resampling(9, 9, 0, 1), np.eye(9))
+    np.testing.assert_array_equal(weights(9, 9, 0, 1), np.eye(9))
 
 
 def test_a_resampling_to_half_the_pixels_is_a_triangle_over_four() -> None:
-    weights = resampling(8, 4, 0, 2)
+    found = weights(8, 4, 0, 2)
 
     # Target 1 is centred at source 2.5; distances 1.5, .5, .5, 1.5 over a width of 2
     # weigh 1/4, 3/4, 3/4, 1/4, which sum to 2.
     expected = [0, 1 / 8, 3 / 8, 3 / 8, 1 / 8, 0, 0, 0]
-    np.testing.assert_allclose(weights[1], expected, atol=1e-7)
+    np.testing.assert_allclose(found[1], expected, atol=1e-7)
 
 
 def test_a_resampling_to_twice_the_pixels_interpolates_linearly() -> None:
-    weights = resampling(4, 8, 0, 0.5)
+    found = weights(4, 8, 0, 0.5)
 
     # Target 3 is centred at source 1.25.
-    np.testing.assert_allclose(weights[3], [0, 0.75, 0.25, 0], atol=1e-7)
+    np.testing.assert_allclose(found[3], [0, 0.75, 0.25, 0], atol=1e-7)
 
 
 @settings(deadline=None)
@@ -286,8 +286,8 @@ def test_a_resampling_to_twice_the_pixels_interpolates_linearly() -> None:
 def test_resampling_weights_are_shares(
     count: int, size: int, corner: float, step: float
 ) -> None:
-    weights = resampling(count, size, corner, step)
+    found = weights(count, size, corner, step)
 
-    assert weights.shape == (size, count)
-    assert (weights >= 0).all()
-    assert (weights.sum(axis=1) <= 1 + 1e-5).all()
+    assert found.shape == (size, count)
+    assert (found >= 0).all()
+    assert (found.sum(axis=1) <= 1 + 1e-5).all()
