@@ -1,0 +1,185 @@
+"""Which runs may stand in one table, and the numbers of each row.
+
+Runs are comparable if dataset, its options, its content and the protocol are the same;
+the seeds of one method with the same options are one row.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from uadbench.errors import UsageError
+from uadbench.results import Run
+
+from ._entry import Entry, mean
+from ._grouping import grouped, tell_apart
+
+HEADLINE = "dice_fpr5"
+BASELINE = "intensity"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Rows that may be compared: one dataset under one protocol.
+
+    Attributes:
+        title: dataset and protocol.
+        entries: in the order of the runs.
+    """
+
+    title: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def dataset(self) -> str:
+        """The dataset's title."""
+        return str(self._record["dataset"]["title"])
+
+    @property
+    def protocol(self) -> str:
+        """The protocol's name."""
+        return str(self._record["protocol"])
+
+    @property
+    def data_hash(self) -> str:
+        """Hash of the dataset's content; "" if unknown."""
+        return str(self._record.get("data_hash") or "")
+
+    @property
+    def baseline(self) -> Entry | None:
+        """The row of the plain intensity."""
+        return next((e for e in self.entries if e.method == BASELINE), None)
+
+    @cached_property
+    def ordered(self) -> tuple[Entry, ...]:
+        """Ranked rows by falling headline, then those that are not ranked."""
+
+        def key(entry: Entry) -> tuple[bool, float]:
+            headline = entry.subject(HEADLINE)
+            value = math.nan if headline is None else headline.value
+            return bool(entry.unranked), math.inf if math.isnan(value) else -value
+
+        return tuple(sorted(self.entries, key=key))
+
+    @property
+    def prevalence(self) -> float:
+        """Fraction of lesion among the scored voxels: the AUPRC of chance."""
+        first = next((e for e in self.entries if not e.unranked), self.entries[0])
+        found = first.pooled("prevalence")
+        return math.nan if found is None else found.value
+
+    def difference(self, entry: Entry) -> float:
+        """Return by how much a row's headline exceeds the plain intensity's, or NaN.
+
+        Mean over the subjects that define it for both, so that a row with failed cases
+        is compared on the cases that it has.
+        """
+        if self.baseline is None or entry.method == BASELINE:
+            return math.nan
+        own, other = entry.by_case(HEADLINE), self.baseline.by_case(HEADLINE)
+        return mean(own[case] - other[case] for case in own if case in other)
+
+    @property
+    def _record(self) -> Mapping[str, Any]:
+        return self.entries[0].runs[0].record
+
+
+def compare(runs: Sequence[Run]) -> list[Comparison]:
+    """Return the tables that finished runs make, in the order of the runs.
+
+    Raises:
+        UsageError: no run is finished.
+    """
+    done = [run for run in runs if run.done]
+    if not done:
+        states = ", ".join(f"{run.name} ({run.record['status']})" for run in runs)
+        msg = (
+            f"reports: expected a finished run, got {states or 'none'}. "
+            "Repeat 'uadbench run' with the same options to finish it."
+        )
+        raise UsageError(msg)
+    groups = [same for runs in grouped(done, _table_key) for same in _by_content(runs)]
+    titles = tell_apart(
+        [
+            f"{r.record['dataset']['title']}, protocol {r.record['protocol']}"
+            for r, *_ in groups
+        ],
+        [
+            {**r.record["dataset"]["options"], "data": r.record.get("data_hash")}
+            for r, *_ in groups
+        ],
+    )
+    return [
+        Comparison(title, _entries(group))
+        for title, group in zip(titles, groups, strict=True)
+    ]
+
+
+def unfinished(runs: Iterable[Run]) -> list[str]:
+    """Return a line for each run that has no results to show."""
+    return [
+        f"{run.name} is left out: its status is '{run.record['status']}'."
+        for run in runs
+        if not run.done
+    ]
+
+
+def _entries(runs: Sequence[Run]) -> tuple[Entry, ...]:
+    rows = grouped(runs, _row_key)
+    titles = tell_apart(
+        [run.title for run, *_ in rows],
+        [
+            {
+                "method": run.method,
+                "preset": run.record["method"].get("preset"),
+                "limit": run.record.get("limit"),
+                **run.record["method"]["options"],
+            }
+            for run, *_ in rows
+        ],
+    )
+    return tuple(Entry(t, row) for t, row in zip(titles, rows, strict=True))
+
+
+def _table_key(run: Run) -> str:
+    record = run.record
+    dataset = record["dataset"]
+    parts = dataset["name"], dataset["options"], record["protocol"]
+    return json.dumps(parts, sort_keys=True)
+
+
+def _by_content(runs: Sequence[Run]) -> list[list[Run]]:
+    """Return the runs whose common cases hold the same voxels together.
+
+    The hash in run.json covers the scored cases alone, so that a run with a failed case
+    has another one, and would hide from the table in which it has to stand unranked.
+    """
+    groups: list[tuple[dict[str, str], list[Run]]] = []
+    for run in runs:
+        content = _content(run)
+        for known, members in groups:
+            common = known.keys() & content.keys()
+            # Where every case failed nothing tells the data apart.
+            alike = bool(common) or not (known and content)
+            if alike and all(known[case] == content[case] for case in common):
+                known |= content
+                members.append(run)
+                break
+        else:
+            groups.append((content, [run]))
+    return [members for _, members in groups]
+
+
+def _content(run: Run) -> dict[str, str]:
+    """Return the hash of each scored case's voxels."""
+    scored = run.cases[run.cases["status"] == "ok"]
+    return {str(r["case"]): str(r["content"]) for _, r in scored.iterrows()}
+
+
+def _row_key(run: Run) -> str:
+    method = run.record["method"]
+    parts = method["name"], method["options"], run.record.get("limit")
+    return json.dumps(parts, sort_keys=True)

@@ -1,0 +1,176 @@
+"""Comparisons: which runs stand in one table, and what is said about them."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from uadbench.errors import UsageError
+from uadbench.reports._comparison import compare
+from uadbench.reports._entry import Entry
+from uadbench.reports._layout import lay_out
+from uadbench.reports.curves import Curves
+from uadbench.reports.qualitative import Qualitative
+from uadbench.reports.table import Table
+from uadbench.results import Run
+
+MakeRun = Callable[..., Run]
+AE = {"method": "ae", "title": "Autoencoder"}
+INTENSITY = {"method": "intensity", "title": "Intensity", "own_mask": False}
+
+
+def test_difference_to_intensity_is_over_common_subjects(
+    make_run: MakeRun,
+) -> None:
+    main = make_run(dice=(0.5, None, 0.9))
+    plain = make_run(**INTENSITY, dice=(0.4, 0.0, 0.6))
+
+    (table,) = compare([main, plain])
+
+    # (0.5 - 0.4 + 0.9 - 0.6) / 2; the failed case is in neither mean.
+    assert table.difference(table.entries[0]) == pytest.approx(0.2)
+    assert math.isnan(table.difference(table.entries[1]))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"record": {"protocol": "itermask2-2d"}},
+        {"content": "other voxels"},
+        {"record": {"dataset": {"name": "bids", "title": "BIDS", "options": {}}}},
+    ],
+)
+def test_runs_that_may_not_be_compared_get_tables_of_their_own(
+    make_run: MakeRun, other: dict[str, Any], tmp_path: Path
+) -> None:
+    runs = [make_run(), make_run(**AE, **other)]
+
+    Table().render(runs, tmp_path)
+
+    text = (tmp_path / "table.md").read_text()
+    sections = text.split("\n## ")
+    assert len(compare(runs)) == len(sections) == 2
+    assert "IterMask2" in sections[0]
+    assert "Autoencoder" not in sections[0]
+    assert (tmp_path / "table.tex").read_text().count("\\toprule") == 2
+
+
+def test_tables_of_one_title_are_told_apart_by_what_differs(make_run: MakeRun) -> None:
+    phantom = {"name": "phantom", "title": "Phantom"}
+    runs = [
+        make_run(record={"dataset": {**phantom, "options": {"modality": word}}})
+        for word in ("T2", "FLAIR")
+    ]
+
+    titles = [table.title for table in compare(runs)]
+
+    assert titles == [
+        "Phantom, protocol volume (modality=T2)",
+        "Phantom, protocol volume (modality=FLAIR)",
+    ]
+
+
+def test_variants_of_one_method_are_rows_told_apart_by_their_options(
+    make_run: MakeRun,
+) -> None:
+    method = {"name": "ae", "title": "Autoencoder", "preset": None}
+    runs = [
+        make_run(record={"method": {**method, "options": {"size": 64, "latent": n}}})
+        for n in (8, 128)
+    ]
+
+    (table,) = compare(runs)
+
+    titles = [entry.title for entry in table.entries]
+    assert titles == ["Autoencoder (latent=8)", "Autoencoder (latent=128)"]
+
+
+def test_a_failed_case_keeps_a_run_in_its_table(
+    make_run: MakeRun,
+) -> None:
+    whole, broken = make_run(), make_run(**AE, dice=(0.2, 0.4, None))
+
+    tables = compare([whole, broken])
+
+    assert whole.record["data_hash"] != broken.record["data_hash"]
+    assert len(tables) == 1
+
+
+@pytest.mark.parametrize(
+    ("wishes", "words"),
+    [
+        ({}, "prove nothing about methods on patients"),
+        ({}, "Only 3 test subjects"),
+        ({}, "Preset 'demo' (IterMask2)"),
+        ({}, "No run of 'intensity'"),
+        ({"record": {"warnings": ["disk was slow"]}}, "run0: disk was slow"),
+    ],
+)
+def test_tables_warn_of_what_weakens_them(
+    make_run: MakeRun, wishes: dict[str, Any], words: str
+) -> None:
+    (table,) = compare([make_run(**wishes)])
+
+    warnings = lay_out(table).warnings
+
+    assert any(words in warning for warning in warnings)
+
+
+def test_a_large_real_comparison_has_no_warning(make_run: MakeRun) -> None:
+    record = {
+        "dataset": {"name": "bids", "title": "BIDS", "options": {}},
+        "method": {"name": "x", "title": "X", "preset": "paper", "options": {}},
+    }
+    dice = [0.5] * 50
+    plain = {**record, "method": {**record["method"], "name": "intensity"}}
+
+    (table,) = compare([make_run(dice=dice, record=r) for r in (record, plain)])
+
+    assert lay_out(table).warnings == ()
+
+
+def test_a_seed_that_occurs_twice_is_told(make_run: MakeRun) -> None:
+    (table,) = compare([make_run(), make_run()])
+
+    assert "IterMask2: seed 0 occurs more than once." in lay_out(table).warnings
+
+
+def test_no_finished_run_is_a_usage_error(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(record={"status": "running"})
+
+    with pytest.raises(UsageError, match=r"got run0 \(running\)"):
+        Table().render([run], tmp_path)
+
+
+def test_seconds_per_case_count_scored_cases_only(make_run: MakeRun) -> None:
+    run: Run = make_run(dice=(0.5, None, 0.5), record={"timings": {"predict": 3.0}})
+
+    found = Entry("IterMask2", (run,)).seconds
+
+    assert found is not None
+    assert found.value == pytest.approx(1.5)
+
+
+def test_a_method_that_failed_on_every_case_stays_in_the_table(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    runs = [make_run(**AE, dice=(None, None, None)), make_run()]
+
+    Table().render(runs, tmp_path)
+
+    text = (tmp_path / "table.md").read_text()
+    assert "Autoencoder is not ranked: only 0 of 3 cases scored." in text
+    assert text.count("| Method |") == 1
+
+
+def test_reports_of_a_run_without_any_scored_case_are_written(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run(dice=(None, None))
+
+    files = [r.render([run], tmp_path) for r in (Table(), Curves(), Qualitative())]
+
+    assert [len(written) for written in files] == [3, 2, 0]
+    assert "nan" not in (tmp_path / "table.md").read_text()

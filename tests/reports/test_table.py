@@ -1,0 +1,210 @@
+"""Tables: their numbers, their marks, their characters."""
+
+import csv
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from uadbench.reports._columns import DASH
+from uadbench.reports._comparison import compare
+from uadbench.reports._layout import Cell, Layout, lay_out
+from uadbench.reports.table import Table
+from uadbench.results import Run
+
+NAN = float("nan")
+MakeRun = Callable[..., Run]
+AE = {"method": "ae", "title": "Autoencoder"}
+INTENSITY = {"method": "intensity", "title": "Intensity", "own_mask": False}
+
+
+def numbers(out: Path, **wanted: object) -> list[dict[str, str]]:
+    """Return the rows of table.csv that have the wanted values."""
+    with (out / "table.csv").open(newline="") as file:
+        return [
+            row
+            for row in csv.DictReader(file)
+            if all(row[name] == str(value) for name, value in wanted.items())
+        ]
+
+
+def cell(layout: Layout, title: str, heading: str) -> Cell:
+    """Return the cell of a row under a heading."""
+    column = [c.long for c in layout.columns].index(heading)
+    line = next(line for line in layout.lines if line.title == title)
+    return line.cells[column]
+
+
+def best(layout: Layout, heading: str) -> list[str]:
+    """Return the rows that are bold under a heading."""
+    return [
+        line.title for line in layout.lines if cell(layout, line.title, heading).best
+    ]
+
+
+DICE = "Dice at 5 % FPR [95 % CI]"
+
+
+def test_csv_holds_the_means_over_cases(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(dice=(0.1, 0.35, 0.7))
+
+    Table().render([run], tmp_path)
+
+    for metric in ("dice_fpr5", "auprc", "recall_fpr1", "dice_oracle"):
+        (row,) = numbers(tmp_path, kind="run", scope="subject", metric=metric)
+        expected = np.mean([float(value) for value in run.cases[metric]])
+        assert float(row["value"]) == pytest.approx(expected, abs=1e-12)
+        assert row["n"] == "3"
+
+
+def test_csv_holds_each_seed_and_their_mean(make_run: MakeRun, tmp_path: Path) -> None:
+    first = make_run(seed=0, dice=(0.2, 0.4))
+    second = make_run(seed=1, dice=(0.4, 0.8))
+
+    Table().render([first, second], tmp_path)
+
+    seeds = numbers(tmp_path, kind="run", scope="subject", metric="dice_fpr5")
+    (both,) = numbers(tmp_path, kind="mean", scope="subject", metric="dice_fpr5")
+    assert [float(row["value"]) for row in seeds] == pytest.approx([0.3, 0.6])
+    assert float(both["value"]) == pytest.approx(0.45)
+    # Standard deviation of 0.3 and 0.6 with n - 1: 0.3 / sqrt(2).
+    assert float(both["spread"]) == pytest.approx(0.3 / math.sqrt(2))
+    assert both["seeds"] == "2"
+
+
+def test_csv_names_what_thresholds_have_seen(make_run: MakeRun, tmp_path: Path) -> None:
+    Table().render([make_run()], tmp_path)
+
+    expected = {
+        "dice_fpr5": "healthy-val",
+        "dice_oracle": "test-oracle",
+        "dice_oracle_case": "test-oracle",
+        "auprc": "none",
+    }
+    for metric, supervision in expected.items():
+        (row,) = numbers(tmp_path, kind="mean", scope="subject", metric=metric)
+        assert row["supervision"] == supervision
+    (pooled,) = numbers(
+        tmp_path, kind="mean", scope="pooled", metric="threshold_oracle"
+    )
+    assert pooled["supervision"] == "test-oracle"
+
+
+def test_undefined_subjects_are_counted_beside_the_mean(make_run: MakeRun) -> None:
+    (table,) = compare([make_run(dice=(0.2, NAN, 0.6, NAN))])
+
+    found = cell(lay_out(table), "IterMask2", "Dice at 1 % FPR")
+
+    # 0.8 times the mean of 0.2 and 0.6.
+    assert found.text == "0.320 (n = 2, 2 undefined)"
+
+
+def test_a_mean_without_any_defined_subject_is_a_dash(make_run: MakeRun) -> None:
+    (table,) = compare([make_run(dice=(NAN, NAN))])
+
+    found = cell(lay_out(table), "IterMask2", "Dice at 1 % FPR")
+
+    assert found.text == f"{DASH} (n = 0, 2 undefined)"
+
+
+def test_headline_shows_interval_and_spread_over_seeds(make_run: MakeRun) -> None:
+    (table,) = compare([make_run(dice=(0.2, 0.4)), make_run(dice=(0.4, 0.6), seed=1)])
+
+    found = cell(lay_out(table), "IterMask2", DICE)
+
+    assert found.value == "0.400 ± 0.141"
+    assert found.detail == "[0.350, 0.450]"
+
+
+def test_best_is_bold_among_ranked_methods(make_run: MakeRun) -> None:
+    runs = [make_run(), make_run(**AE, dice=(0.5, 0.5, 0.8))]
+
+    (table,) = compare(runs)
+
+    assert best(lay_out(table), DICE) == ["Autoencoder"]
+    assert best(lay_out(table), "⌈Dice⌉ oracle (upper bound)") == []
+
+
+@pytest.mark.parametrize(
+    ("wishes", "reason"),
+    [
+        ({"dice": (0.9, None, 0.9)}, "only 2 of 3 cases scored"),
+        ({"dice": (0.9, 0.9, 0.9), "record": {"limit": 3}}, "limited to 3 cases"),
+    ],
+)
+def test_what_is_not_whole_is_shown_last_and_never_bold(
+    make_run: MakeRun, wishes: dict[str, Any], reason: str
+) -> None:
+    runs = [make_run(**AE, **wishes), make_run(), make_run(**INTENSITY, dice=(0, 0, 0))]
+
+    layout = lay_out(compare(runs)[0])
+
+    assert layout.lines[-1].title == "Autoencoder"
+    assert layout.lines[-1].note == reason
+    assert best(layout, DICE) == ["IterMask2"]
+    assert any(reason in note for note in layout.notes)
+
+
+def test_supervision_levels_do_not_compete(make_run: MakeRun) -> None:
+    runs = [
+        make_run(),
+        make_run(**AE, dice=(0.1, 0.1, 0.1)),
+        make_run(
+            method="few",
+            title="FewShot",
+            dice=(0.9, 0.9, 0.9),
+            own_supervision="lesion-val",
+        ),
+    ]
+
+    layout = lay_out(compare(runs)[0])
+
+    assert best(layout, "Dice of own mask") == ["IterMask2"]
+    assert cell(layout, "FewShot", "Dice of own mask").text == "0.810 (lesion-val)"
+
+
+def test_text_is_escaped_for_latex(make_run: MakeRun, tmp_path: Path) -> None:
+    Table().render([make_run(title=r"a_b%c&d#e$f^g~h\i{j}")], tmp_path)
+
+    line = next(
+        line
+        for line in (tmp_path / "table.tex").read_text().splitlines()
+        if line.startswith("a")
+    )
+    assert line.split(" & ")[0] == (
+        r"a\_b\%c\&d\#e\$f\textasciicircum{}g\textasciitilde{}h\textbackslash{}i\{j\}"
+    )
+
+
+def test_text_is_escaped_for_markdown(make_run: MakeRun, tmp_path: Path) -> None:
+    Table().render([make_run(title="<script>|*x*")], tmp_path)
+
+    text = (tmp_path / "table.md").read_text()
+
+    assert r"| \<script\>\|\*x\* |" in text
+    assert "<script>" not in text
+
+
+def test_every_row_of_a_markdown_table_has_all_cells(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    Table().render([make_run(), make_run(**INTENSITY)], tmp_path)
+
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    widths = {line.count("|") for line in lines if line.startswith("|")}
+    assert len(widths) == 1
+
+
+def test_an_unfinished_run_is_named_as_left_out(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    runs = [make_run(), make_run(**AE, record={"status": "running"})]
+
+    Table().render(runs, tmp_path)
+
+    text = (tmp_path / "table.md").read_text()
+    assert "run1 is left out: its status is 'running'." in text
+    assert "Autoencoder" not in text
