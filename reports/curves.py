@@ -14,9 +14,9 @@ from pydantic.dataclasses import dataclass
 from uadbench.protocols import Card
 from uadbench.results import Run
 
-from ._comparison import Comparison, compare
-from ._entry import Entry, number
-from ._style import COLUMN, MUTED, PAGE, colours, new_figure, save, style
+from ._figures.style import COLUMN, MUTED, PAGE, colours, new_figure, save, style
+from ._tables.comparison import Comparison, compare
+from ._tables.entry import Entry, number
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,14 +15,14 @@ from uadbench.files import write_atomically
 from uadbench.protocols import Card
 from uadbench.results import Run
 
-from ._columns import DASH, Shown, signed, with_interval
-from ._comparison import BASELINE, HEADLINE, Comparison, compare, unfinished
-from ._entry import Estimate
-from ._layout import headings, lay_out, legend
-from ._notes import UNRANKED, statement
-from ._panels import ORIENTATION
-from ._provenance import Facts, command, facts
-from ._strata import strata
+from ._figures.panels import ORIENTATION
+from ._tables.columns import DASH, Shown, signed, with_interval
+from ._tables.comparison import BASELINE, HEADLINE, Comparison, compare, unfinished
+from ._tables.entry import Estimate
+from ._tables.layout import headings, lay_out, legend
+from ._tables.notes import UNRANKED, statement
+from ._tables.provenance import Facts, command, facts
+from ._tables.strata import strata
 
 # Our figures have more pixels than a screen needs, for print.
 OVERSAMPLED = 1.6

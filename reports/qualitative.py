@@ -14,10 +14,9 @@ from pydantic.dataclasses import dataclass
 from uadbench.protocols import Card
 from uadbench.results import Run
 
-from ._cases import Chosen, choose, metric, shown
-from ._comparison import Comparison, compare
-from ._groups import Group, Panel, gather, packed
-from ._panels import (
+from ._figures.cases import Chosen, choose, metric, shown
+from ._figures.groups import Group, Panel, gather, packed
+from ._figures.panels import (
     ORIENTATION,
     Frame,
     Slice,
@@ -25,7 +24,7 @@ from ._panels import (
     window_of,
     write,
 )
-from ._style import (
+from ._figures.style import (
     FALSE_ALARM,
     HIT,
     LESION,
@@ -37,6 +36,7 @@ from ._style import (
     save,
     style,
 )
+from ._tables.comparison import Comparison, compare
 
 LARGEST_PANEL = 32.0
 GAP, GROUP_GAP = 0.8, 2.5

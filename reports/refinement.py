@@ -14,10 +14,8 @@ from pydantic.dataclasses import dataclass
 from uadbench.protocols import Card
 from uadbench.results import Run
 
-from ._cases import Chosen, choose, metric, shown
-from ._comparison import Comparison, compare
-from ._entry import Entry
-from ._panels import (
+from ._figures.cases import Chosen, choose, metric, shown
+from ._figures.panels import (
     ORIENTATION,
     Frame,
     Range,
@@ -27,7 +25,9 @@ from ._panels import (
     window_of,
     write,
 )
-from ._style import MUTED, PAGE, new_figure, save, style
+from ._figures.style import MUTED, PAGE, new_figure, save, style
+from ._tables.comparison import Comparison, compare
+from ._tables.entry import Entry
 
 MOST_MASKS = 6
 MASK = "#E69F00"

@@ -16,11 +16,11 @@ from uadbench.files import write_atomically, write_rows
 from uadbench.protocols import Card
 from uadbench.results import Run
 
-from ._comparison import HEADLINE, Comparison, compare, unfinished
-from ._entry import Entry, Estimate
-from ._latex import latex
-from ._layout import lay_out
-from ._markdown import markdown
+from ._tables.comparison import HEADLINE, Comparison, compare, unfinished
+from ._tables.entry import Entry, Estimate
+from ._tables.latex import latex
+from ._tables.layout import lay_out
+from ._tables.markdown import markdown
 
 Row = dict[str, object]
 

@@ -1,7 +1,5 @@
 """NIfTI volumes in and out: read into RAS+ axes, written on the input's own grid."""
 
-# nibabel annotates only some of its functions.
-
 import zlib
 from dataclasses import dataclass
 from pathlib import Path

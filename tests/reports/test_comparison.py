@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from uadbench.errors import UsageError
-from uadbench.reports._comparison import compare
-from uadbench.reports._entry import Entry
-from uadbench.reports._layout import lay_out
+from uadbench.reports._tables.comparison import compare
+from uadbench.reports._tables.entry import Entry
+from uadbench.reports._tables.layout import lay_out
 from uadbench.reports.curves import Curves
 from uadbench.reports.qualitative import Qualitative
 from uadbench.reports.table import Table

@@ -13,10 +13,16 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from uadbench.reports._cases import choose
-from uadbench.reports._comparison import Comparison, compare
-from uadbench.reports._panels import Frame
-from uadbench.reports._style import BASELINE_COLOUR, PALETTE, colours, new_figure, save
+from uadbench.reports._figures.cases import choose
+from uadbench.reports._figures.panels import Frame
+from uadbench.reports._figures.style import (
+    BASELINE_COLOUR,
+    PALETTE,
+    colours,
+    new_figure,
+    save,
+)
+from uadbench.reports._tables.comparison import Comparison, compare
 from uadbench.reports.curves import Curves, draw_curves
 from uadbench.reports.qualitative import draw_cases
 from uadbench.reports.refinement import (

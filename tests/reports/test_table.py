@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uadbench.reports._columns import DASH
-from uadbench.reports._comparison import compare
-from uadbench.reports._layout import Cell, Layout, lay_out
+from uadbench.reports._tables.columns import DASH
+from uadbench.reports._tables.comparison import compare
+from uadbench.reports._tables.layout import Cell, Layout, lay_out
 from uadbench.reports.table import Table
 from uadbench.results import Run
 

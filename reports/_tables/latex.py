@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ._layout import Layout, Line, headings
+from .layout import Layout, Line, headings
 
 PREAMBLE = (
     "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}.\n"

@@ -8,10 +8,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ._columns import COLUMNS, DASH, Column, Shown
-from ._comparison import Comparison
-from ._entry import Entry, Estimate
-from ._notes import SUPERVISION, caption, notes, warnings
+from .columns import COLUMNS, DASH, Column, Shown
+from .comparison import Comparison
+from .entry import Entry, Estimate
+from .notes import SUPERVISION, caption, notes, warnings
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from matplotlib.style import context
 
 from uadbench.files import write_atomically
 
-from ._comparison import BASELINE
+from .._tables.comparison import BASELINE
 
 # Widths of one and of two columns of a journal, in mm.
 COLUMN, PAGE = 85.0, 175.0

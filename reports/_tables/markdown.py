@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from ._layout import Layout, Line, legend
-from ._notes import UNRANKED
+from .layout import Layout, Line, legend
+from .notes import UNRANKED
 
 SPECIAL = frozenset("\\`*_|<>[]#")
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ._style import FALSE_ALARM, HIT, LESION, MISS, MM_PER_INCH
+from .style import FALSE_ALARM, HIT, LESION, MISS, MM_PER_INCH
 
 ORIENTATION = "Anterior is up; left of the image is left of the patient."
 MARGIN = 2

@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from ._columns import DASH
-from ._comparison import HEADLINE, Comparison
-from ._entry import Entry, mean
+from .columns import DASH
+from .comparison import HEADLINE, Comparison
+from .entry import Entry, mean
 
 PREFIX = "stratum_"
 

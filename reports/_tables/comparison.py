@@ -14,8 +14,8 @@ from typing import Any
 from uadbench.errors import UsageError
 from uadbench.results import Run
 
-from ._entry import Entry, mean
-from ._grouping import grouped, tell_apart
+from .entry import Entry, mean
+from .grouping import grouped, tell_apart
 
 HEADLINE = "dice_fpr5"
 BASELINE = "intensity"

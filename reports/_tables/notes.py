@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from uadbench.results import Run
 
-from ._comparison import BASELINE, HEADLINE, Comparison
-from ._entry import Entry
+from .comparison import BASELINE, HEADLINE, Comparison
+from .entry import Entry
 
 UNRANKED = "†"
 # Below this an interval is so wide that most differences between methods lie within it.

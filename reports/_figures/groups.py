@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
-from ._cases import Chosen, shown
-from ._entry import Entry
-from ._panels import Frame, Slice, show_overlap, show_score, window_of
+from .._tables.entry import Entry
+from .cases import Chosen, shown
+from .panels import Frame, Slice, show_overlap, show_score, window_of
 
 # Columns that stay readable on two columns of a journal.
 MOST_COLUMNS = 11

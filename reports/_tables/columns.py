@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ._comparison import HEADLINE, Comparison
-from ._entry import Entry, Estimate
+from .comparison import HEADLINE, Comparison
+from .entry import Entry, Estimate
 
 DASH = "\N{EN DASH}"
 FREE = "Threshold-free"

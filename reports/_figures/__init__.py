@@ -1,0 +1,1 @@
+"""What the figures share: which cases, which panels, which style."""

@@ -1,0 +1,1 @@
+"""What runs say together: which may be compared, in which columns, in which words."""
