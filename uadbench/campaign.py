@@ -1,12 +1,13 @@
 """Several runs of one dataset side by side: a run and its baseline, or a comparison."""
 
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uadbench import engine
 from uadbench.errors import UadbenchError, UsageError
-from uadbench.files import write_rows
+from uadbench.files import append_text, write_rows
 from uadbench.plans import Plan, describe
 from uadbench.protocols import Monitor
 from uadbench.results import Run
@@ -101,8 +102,15 @@ def run_cells(
         try:
             yield engine.run(cell.plan, cell.folder, monitor, overwrite=overwrite)
         except UadbenchError as error:
-            monitor.say(f"{cell.folder.name} failed: {error}")
-            yield replace(cell, error=str(error))
+            yield _failed(cell, str(error), monitor)
+        except Exception as error:  # of a method, such as a GPU without memory left
+            append_text(cell.folder / "failures.log", traceback.format_exc())
+            yield _failed(cell, f"{type(error).__name__}: {error}", monitor)
+
+
+def _failed(cell: Cell, error: str, monitor: Monitor) -> Cell:
+    monitor.say(f"{cell.folder.name} failed: {error}")
+    return replace(cell, error=error)
 
 
 def write_cells(outcomes: Sequence[Cell | Run], folder: Path) -> None:

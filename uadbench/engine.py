@@ -32,6 +32,7 @@ def run(plan: Plan, folder: Path, monitor: Monitor, *, overwrite: bool = False) 
         DataError, ContractError: as `plans.resolve`, or raised while learning.
         OutputError: a result cannot be written.
     """
+    environment.reset_peak_memory()
     job = resolve(plan)
     with results.claim(folder):
         record = _begin(job, folder, overwrite=overwrite)
@@ -62,7 +63,7 @@ def _begin(job: Job, folder: Path, *, overwrite: bool) -> dict[str, Any]:
         earlier = Run.load(folder)
         _check_same(earlier, settings)
         return dict(earlier.record)
-    results.clear(folder)
+    results.clear(folder, foreign=overwrite)
     record = {
         "format": results.FORMAT,
         "status": "running",

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from uadbench.checks import check_prediction
+from uadbench.checks import check_prediction, check_scan
 from uadbench.errors import ContractError
 from uadbench.protocols import Case, Context, Lazy, Method, Prediction, Scan
 
@@ -50,6 +50,7 @@ class _Source:
             self._next += 1
             try:
                 case = self._cases[index]
+                check_scan(case.scan)
             except Exception as error:  # whatever a reader of third-party files raises
                 self.failures.append(Failure(self._cases.ids[index], error))
                 continue

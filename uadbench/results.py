@@ -167,8 +167,24 @@ def is_run(folder: Path) -> bool:
     return (folder / "run.json").is_file()
 
 
-def clear(folder: Path) -> None:
-    """Remove what a run left, and nothing else; "run.json" first."""
+def clear(folder: Path, *, foreign: bool) -> None:
+    """Remove what a run left, and nothing else; "run.json" first.
+
+    Args:
+        folder: of the run.
+        foreign: whether content without a run.json may go, which may be somebody's.
+
+    Raises:
+        UsageError: there is such content, and it may not.
+        OutputError: it cannot be removed.
+    """
+    there = [name for name in CONTENT if (folder / name).exists()]
+    if there and not foreign and not is_run(folder):
+        msg = (
+            f"{folder}: holds {', '.join(there)} but no run.json: not a run folder. "
+            "Choose another --name or --output, or replace it with --overwrite."
+        )
+        raise UsageError(msg)
     with saving(folder):
         for name in ("run.json", *CONTENT):
             path = folder / name

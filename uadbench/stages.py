@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from uadbench import evaluation, files, maps
 from uadbench.checkpoints import FileCheckpoint, load_arrays, save_arrays
 from uadbench.checks import check_scan
+from uadbench.errors import ContractError
 from uadbench.metrics import ranking
 from uadbench.plans import Job
-from uadbench.prediction import Failure, predict_cases
+from uadbench.prediction import Failure, Success, predict_cases
 from uadbench.protocols import Case, Context, Lazy, Scan
 from uadbench.thresholds import (
     Threshold,
@@ -68,18 +69,34 @@ def predict(job: Job, folder: Path, ctx: Context, thresholds: Thresholds) -> Non
     rows = {row["case"]: row for row in earlier if row["status"] == "ok"}
     todo = _pick(job.view.test, [n for n in job.view.test.ids if n not in rows])
     outcomes = predict_cases(job.method, job.label, todo, ctx.child("predict"))
-    for outcome in ctx.monitor.track(outcomes, "predict", len(todo)):
-        if isinstance(outcome, Failure):
-            row = evaluation.failed_case(outcome.id, outcome.error)
-            ctx.monitor.say(f"{outcome.id} failed: {row['error']}")
-            files.append_text(folder / "failures.log", outcome.trace)
-        else:
-            case, prediction = outcome.case, outcome.prediction
-            maps.save_maps(folder, job.label, case.scan, prediction, thresholds)
-            maps.save_shown(folder, case, prediction, thresholds)
-            row = evaluation.score_case(case, prediction, thresholds)
-        rows[row["case"]] = row
-        files.write_rows(path, [rows[n] for n in job.view.test.ids if n in rows])
+    try:
+        for outcome in ctx.monitor.track(outcomes, "predict", len(todo)):
+            row = _settle(outcome, job, folder, ctx, thresholds)
+            rows[row["case"]] = row
+            files.write_rows(path, [rows[n] for n in job.view.test.ids if n in rows])
+    except ContractError:
+        # A method that miscounts has put its predictions on other cases' rows.
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _settle(
+    outcome: Success | Failure,
+    job: Job,
+    folder: Path,
+    ctx: Context,
+    thresholds: Thresholds,
+) -> evaluation.Row:
+    """Save what a case left, and return its row."""
+    if isinstance(outcome, Failure):
+        row = evaluation.failed_case(outcome.id, outcome.error)
+        ctx.monitor.say(f"{outcome.id} failed: {row['error']}")
+        files.append_text(folder / "failures.log", outcome.trace)
+        return row
+    case, prediction = outcome.case, outcome.prediction
+    maps.save_maps(folder, job.label, case.scan, prediction, thresholds)
+    maps.save_shown(folder, case, prediction, thresholds)
+    return evaluation.score_case(case, prediction, thresholds)
 
 
 def summarise(job: Job, folder: Path, thresholds: Thresholds) -> None:
@@ -98,8 +115,10 @@ def summarise(job: Job, folder: Path, thresholds: Thresholds) -> None:
         grid,
         [dice_at(grid, ranking(s, y)) for s, y in zip(scores, labels, strict=True)],
     )
-    for row, score, label in zip(scored, scores, labels, strict=True):
-        row |= evaluation.overlap(score >= best, label, "oracle")
+    # Without any lesion no threshold is the best, and the oracle has no columns.
+    if not np.isnan(best):
+        for row, score, label in zip(scored, scores, labels, strict=True):
+            row |= evaluation.overlap(score >= best, label, "oracle")
     own = np.concatenate([np.zeros(0, bool), *(own for _, _, own in voxels)])
     masks = {s: t.apply(every_score, own) for s, t in thresholds.items()}
     summary = evaluation.summarise(rows, evaluation.pool(every_label, pooled, masks))

@@ -24,6 +24,7 @@ New = TypeVar("New")
 PAPER_SIZE = 128
 # Liang et al. group lesions by their pixels at 128 x 128 px.
 PAPER_STRATA = (
+    (1, "no lesion"),
     (200, "small (< 200 px)"),
     (800, "medium (200-799 px)"),
     (float("inf"), "large (>= 800 px)"),

@@ -149,7 +149,7 @@ def test_compare_goes_on_after_a_failed_cell(call: Call) -> None:
 
     assert done.status == 1
     cells = Path("runs/c/cells.csv").read_text()
-    assert "toy-seed0,failed,toy: score must be float32" in cells
+    assert 'toy-seed0,failed,"toy: score must be float32' in cells
     assert "intensity-seed0,done" in cells
 
 

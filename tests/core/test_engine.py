@@ -232,6 +232,23 @@ def test_broken_contract_ends_the_run(tmp_path: Path, fault: str, words: str) ->
         engine.run(broken, tmp_path, Silent())
 
 
+def test_method_that_miscounts_leaves_no_row(tmp_path: Path) -> None:
+    with pytest.raises(ContractError):
+        engine.run(plan(fault="fewer", faulty="sub-test1"), tmp_path, Silent())
+
+    assert not (tmp_path / "cases.csv").exists()
+
+
+def test_folder_with_somebodys_report_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "thesis.txt").write_text("mine")
+
+    with pytest.raises(UsageError, match="holds report but no run"):
+        engine.run(TOY, tmp_path, Silent())
+
+    assert (tmp_path / "report" / "thesis.txt").read_text() == "mine"
+
+
 def test_failure_on_a_validation_scan_ends_the_run(tmp_path: Path) -> None:
     broken = plan(fault="nan", faulty="sub-val1")
 

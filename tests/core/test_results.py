@@ -138,7 +138,7 @@ def test_clear_removes_what_a_run_left_and_nothing_foreign(tmp_path: Path) -> No
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "mine").mkdir()
 
-    clear(tmp_path)
+    clear(tmp_path, foreign=False)
 
     assert names(tmp_path) == ["mine", "notes.txt"]
 
