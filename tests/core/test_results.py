@@ -144,7 +144,7 @@ def test_clear_removes_what_a_run_left_and_nothing_foreign(tmp_path: Path) -> No
 
 
 def test_clear_of_nothing_is_nothing(tmp_path: Path) -> None:
-    clear(tmp_path / "absent")
+    clear(tmp_path / "absent", foreign=False)
 
     assert names(tmp_path) == []
 
@@ -155,7 +155,7 @@ def test_clear_does_not_follow_a_link_out_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "run" / "maps").symlink_to(tmp_path / "precious")
 
     with pytest.raises(OutputError):
-        clear(tmp_path / "run")
+        clear(tmp_path / "run", foreign=True)
 
     assert (tmp_path / "precious").is_dir()
 

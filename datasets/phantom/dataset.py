@@ -1,0 +1,122 @@
+"""Subjects of the phantom: each one follows from the seed and its id alone."""
+
+import hashlib
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from uadbench.protocols import Card, Case, Lazy, Scan
+
+from .anatomy import draw_anatomy
+from .contrast import CONTRASTS, Modality, draw_image, draw_signal, pool
+from .fields import Grid
+from .lesions import (
+    Kind,
+    Lesion,
+    Severity,
+    add_lesion,
+    draw_lesion,
+    draw_severities,
+)
+
+
+@dataclass
+class Phantom:
+    """Simulated brains on the ICBM152 anatomy, with and without lesions."""
+
+    card: ClassVar[Card] = Card(
+        title="Phantom",
+        reference="ICBM152 2009a tissue maps (Fonov et al. 2011), through nilearn",
+        licence="simulated; for demonstration and tests, no evidence for a method",
+    )
+
+    modality: Modality = Field(default="T2", description="contrast of the scans")
+    size: int = Field(
+        default=64, ge=32, le=256, description="in-plane size, px over 192 mm"
+    )
+    slices: int = Field(
+        default=8, ge=1, le=20, description="axial slices, 5.5 mm apart"
+    )
+    n_train: int = Field(
+        default=80, ge=1, le=1000, description="healthy subjects to learn from"
+    )
+    n_val: int = Field(
+        default=8, ge=1, le=1000, description="healthy subjects to calibrate on"
+    )
+    n_test: int = Field(default=18, ge=1, le=1000, description="subjects with a lesion")
+    kinds: tuple[Kind, ...] = Field(
+        default=("glioma", "stroke", "ms"),
+        min_length=1,
+        description="lesions of the test subjects, in turn",
+    )
+    contrast: float = Field(
+        default=1.0,
+        ge=0,
+        le=3,
+        description="factor on the lesions' visibility; 0 hides them",
+    )
+    seed: int = Field(default=0, ge=0, description="another seed, other people")
+
+    def train(self) -> Lazy[Scan]:
+        """Return healthy scans to learn from."""
+        return Lazy(_ids("train", self.n_train), self._healthy)
+
+    def val(self) -> Lazy[Scan]:
+        """Return healthy scans of other subjects."""
+        return Lazy(_ids("val", self.n_val), self._healthy)
+
+    def test(self) -> Lazy[Case]:
+        """Return one case with a lesion for each further subject."""
+        return Lazy(_ids("test", self.n_test), self._patient)
+
+    def _healthy(self, name: str) -> Scan:
+        return self._draw(name, None)[0]
+
+    def _patient(self, name: str) -> Case:
+        turn, place = divmod(int(name.removeprefix("sub-test")), len(self.kinds))
+        kind = self.kinds[place]
+        severity = draw_severities(self._rng(kind, "severity"), turn + 1)[turn]
+        scan, lesion = self._draw(name, (kind, severity))
+        return Case(scan=scan, lesion=lesion, strata={"kind": kind})
+
+    def _draw(
+        self, name: str, illness: tuple[Kind, Severity] | None
+    ) -> tuple[Scan, NDArray[np.bool_]]:
+        """Return a subject's scan and where the lesion is."""
+        grid = Grid(self.size, self.slices)
+        contrast = CONTRASTS[self.modality]
+        anatomy = draw_anatomy(self._rng(name, "anatomy"), grid.fine)
+        lesion: Lesion | None = None
+        if illness is not None:
+            kind, severity = illness
+            rng = self._rng(name, "lesion")
+            anatomy, lesion = draw_lesion(rng, kind, grid.fine, anatomy, severity)
+        signal = draw_signal(self._rng(name, "signal"), grid.fine, anatomy, contrast)
+        brain = pool(anatomy.brain.astype(np.float32), grid) >= 0.5
+        mask = np.zeros_like(brain)
+        if lesion is not None:
+            signal = add_lesion(signal, lesion, contrast, self.contrast)
+            mask = (pool(lesion.weight, grid) > 0.5) & brain
+        scan = Scan(
+            id=name,
+            image=draw_image(self._rng(name, "image"), grid, signal, brain)[None],
+            brain=brain,
+            spacing=grid.spacing,
+            affine=grid.affine,
+            modalities=(self.modality,),
+            slices=tuple(int(z) for z in np.flatnonzero(brain.any(axis=(0, 1)))),
+            xform=4,
+        )
+        return scan, mask
+
+    def _rng(self, name: str, purpose: str) -> np.random.Generator:
+        """Return the randomness of one property of one subject."""
+        digest = hashlib.sha256(f"{self.seed}/{name}/{purpose}".encode()).digest()
+        return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+
+
+def _ids(part: str, count: int) -> list[str]:
+    return [f"sub-{part}{index:03d}" for index in range(count)]
