@@ -1,0 +1,68 @@
+"""Intensity: the score is the normalised intensity itself; nothing is learned.
+
+On FLAIR, where lesions are bright, this plain row is hard to beat: a table without it
+does not tell what learning is good for.
+
+Reference: Meissen et al., "Challenging Current Semi-Supervised Anomaly Segmentation
+Methods for Brain MRI", BrainLes 2021, arXiv:2109.06023.
+
+Differs from the paper in:
+
+- The brain's median is the unit. There, the histogram of each brain is equalised.
+- The scan stays on its own grid. There, it is registered to an atlas and resized.
+- No threshold is chosen here and no small component removed: that is the benchmark's
+  part, the same for every method.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from uadbench.errors import DataError
+from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
+from uadbench.slices import Normalisation, normalise
+
+from ._nn.scans import require_one_modality
+
+
+@dataclass
+class Intensity:
+    """Calls bright voxels, or dark ones, abnormal."""
+
+    card: ClassVar[Card] = Card(
+        title="Intensity",
+        reference="Meissen et al., BrainLes 2021, arXiv:2109.06023",
+        licence="not needed: one line",
+        presets={"paper": {}, "demo": {}},
+    )
+
+    normalisation: Normalisation = Field("median", description="scale of the intensity")
+    lesions: Literal["bright", "dark"] = Field(
+        "bright", description="how lesions look in this modality"
+    )
+
+    def fit(self, train: Lazy[Scan], val: Lazy[Scan], ctx: Context) -> None:
+        """Learn nothing."""
+
+    def predict(self, scans: Iterable[Scan], ctx: Context) -> Iterator[Prediction]:
+        """Return the intensity inside the brain, with a minus for dark lesions."""
+        sign = np.float32(1 if self.lesions == "bright" else -1)
+        for scan in scans:
+            require_one_modality(scan, "intensity")
+            try:
+                image = normalise(scan.image[0], scan.brain, self.normalisation)
+            except DataError as error:
+                msg = f"{scan.id}: {error}"
+                raise DataError(msg) from None
+            inside = np.where(scan.scored, sign * image, np.float32(0))
+            yield Prediction(score=inside, extras={"input": image})
+
+    def state(self) -> Arrays:
+        """Return nothing."""
+        return {}
+
+    def restore(self, state: Arrays) -> None:
+        """Take back nothing."""

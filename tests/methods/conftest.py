@@ -1,0 +1,108 @@
+"""Small healthy brains, and what a method may use, for the tests of methods."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from uadbench.protocols import Arrays, Lazy, Scan
+
+SHAPE = (36, 40, 3)
+
+
+def make_scan(
+    name: str, channels: int = 1, slices: tuple[int, ...] = (0, 1, 2)
+) -> Scan:
+    """Return an elliptic brain with a dark centre, a little different for each name."""
+    rng = np.random.default_rng(list(name.encode()))
+    x, y, _ = np.ogrid[-1:1:36j, -1:1:40j, -1:1:3j]
+    radius = np.broadcast_to((x / 0.8) ** 2 + (y / 0.9) ** 2, SHAPE)
+    brain = radius < 1
+    tissue = 1 - 0.5 * np.exp(-radius / rng.uniform(0.05, 0.15))
+    image = (tissue + 0.02 * rng.standard_normal((channels, *SHAPE))) * brain
+    return Scan(
+        id=name,
+        image=image.astype(np.float32),
+        brain=brain,
+        spacing=(4.0, 4.0, 6.0),
+        affine=np.diag([4.0, 4.0, 6.0, 1.0]),
+        modalities=("FLAIR", "T1w")[:channels],
+        slices=slices,
+    )
+
+
+@dataclass
+class Kept:
+    """A checkpoint in memory; its children share `places`."""
+
+    places: dict[str, Arrays] = field(default_factory=dict)
+    name: str = ""
+    saves: list[str] = field(default_factory=list)
+
+    def load(self) -> Arrays | None:
+        return self.places.get(self.name)
+
+    def save(self, arrays: Arrays) -> None:
+        self.places[self.name] = {key: value.copy() for key, value in arrays.items()}
+        self.saves.append(self.name)
+
+    def child(self, name: str) -> "Kept":
+        return Kept(self.places, f"{self.name}/{name}", self.saves)
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+@dataclass
+class Diary:
+    """A monitor that remembers, and ends the process after some steps of a label."""
+
+    kill: tuple[str, int] | None = None
+    curve: list[tuple[str, float, int]] = field(default_factory=list)
+    steps: dict[str, list[Any]] = field(default_factory=dict)
+
+    def track(self, steps: Iterable[Any], label: str, total: int) -> Iterator[Any]:
+        for step in steps:
+            if self.kill == (label, step):
+                raise KilledError
+            self.steps.setdefault(label, []).append(step)
+            yield step
+
+    def log(self, name: str, value: float, step: int) -> None:
+        self.curve.append((name, value, step))
+
+    def say(self, message: str) -> None:
+        raise AssertionError(message)
+
+
+@pytest.fixture
+def scan() -> Callable[..., Scan]:
+    """Makes a scan from a name."""
+    return make_scan
+
+
+@pytest.fixture
+def scans() -> Callable[..., Lazy[Scan]]:
+    """Makes several scans from their names."""
+    return lambda *names: Lazy(names, make_scan)
+
+
+@pytest.fixture
+def kept() -> Kept:
+    """A checkpoint in memory."""
+    return Kept()
+
+
+@pytest.fixture
+def diary() -> type[Diary]:
+    """The monitor that remembers."""
+    return Diary
+
+
+@pytest.fixture
+def killed() -> type[KilledError]:
+    """What the diary raises."""
+    return KilledError

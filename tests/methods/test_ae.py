@@ -1,0 +1,142 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load, save
+
+from uadbench import options
+from uadbench.errors import DataError, UsageError
+from uadbench.methods.ae import Autoencoder, Bottleneck
+from uadbench.protocols import Context, Lazy, Prediction, Scan
+
+# Classes of conftest.py, from which tests cannot import.
+Kept: TypeAlias = Any
+Diary: TypeAlias = Any
+
+
+def build(**given: object) -> Autoencoder:
+    quick: dict[str, object] = {"size": 32, "base": 4, "latent": 8, "batch": 4}
+    return options.build(Autoencoder, "ae", {**quick, "steps": 6, **given}, "demo")
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Autoencoder:
+    return build(steps=150)
+
+
+@pytest.fixture
+def trained(fitted: Autoencoder, scans: Callable[..., Lazy[Scan]]) -> Autoencoder:
+    """An autoencoder that knows healthy brains a little; trained once."""
+    try:
+        fitted.state()
+    except UsageError:
+        fitted.fit(scans("a", "b", "c", "d"), scans("e"), Context(0))
+    return fitted
+
+
+def predict(method: Autoencoder, *scans: Scan) -> list[Prediction]:
+    return list(method.predict(scans, Context(0)))
+
+
+def with_lesion(scan: Scan) -> Scan:
+    """Return the scan with a bright square in its second slice."""
+    image = scan.image.copy()
+    image[0, 8:13, 20:25, 1] = 3.0
+    return replace(scan, image=image)
+
+
+def test_published_network_has_a_bottleneck_of_128_numbers() -> None:
+    network = Bottleneck(128, 32, 128, 128, 0.1)
+    dense = [m for m in network.modules() if isinstance(m, torch.nn.Linear)]
+
+    # 128 px halve four times to 8 px of 128 channels, narrowed to 16: 8 * 8 * 16.
+    assert [layer.in_features for layer in dense] == [1024, 128]
+    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    channels = [layer.out_channels for layer in convolutions]
+    assert channels == [32, 64, 128, 128, 16, 128, 1]
+    assert network(torch.zeros(2, 1, 128, 128)).shape == (2, 1, 128, 128)
+
+
+def test_what_no_healthy_brain_has_scores_highest(
+    trained: Autoencoder, scan: Callable[..., Scan]
+) -> None:
+    (prediction,) = predict(trained, with_lesion(scan("x")))
+
+    highest = np.unravel_index(prediction.score.argmax(), prediction.score.shape)
+    assert highest[2] == 1
+    assert 7 <= highest[0] <= 13
+    assert 19 <= highest[1] <= 25
+    assert prediction.mask is None
+
+
+def test_score_is_the_error_inside_the_brain_of_slices_that_count(
+    trained: Autoencoder, scan: Callable[..., Scan]
+) -> None:
+    brain = scan("x", slices=(0, 2))
+
+    (prediction,) = predict(trained, brain)
+
+    assert prediction.score.dtype == np.float32
+    assert not prediction.score[~brain.scored].any()
+    assert (prediction.score >= 0).all()
+    assert prediction.extras.keys() == {"input", "reconstruction"}
+    residual = np.abs(prediction.extras["input"] - prediction.extras["reconstruction"])
+    inner = brain.scored & (np.arange(36) % 36 > 12)[:, None, None]
+    correlation = np.corrcoef(residual[inner], prediction.score[inner])[0, 1]
+    assert correlation > 0.8
+
+
+def test_state_is_all_that_a_prediction_needs(
+    trained: Autoencoder, scan: Callable[..., Scan]
+) -> None:
+    restored = build()
+
+    restored.restore(load(save(dict(trained.state()))))
+
+    expected, got = (predict(m, scan("x"))[0] for m in (trained, restored))
+    np.testing.assert_array_equal(got.score, expected.score)
+
+
+def test_a_killed_fit_ends_with_the_same_weights(
+    scans: Callable[..., Lazy[Scan]],
+    kept: Kept,
+    diary: type[Diary],
+    killed: type[Exception],
+) -> None:
+    undisturbed, resumed = build(), build()
+    undisturbed.fit(scans("a", "b"), scans("c"), Context(3))
+
+    with pytest.raises(killed):
+        build().fit(
+            scans("a", "b"),
+            scans("c"),
+            Context(3, checkpoint=kept, monitor=diary(("autoencoder", 4))),
+        )
+    resumed.fit(scans("a", "b"), scans("c"), Context(3, checkpoint=kept))
+
+    expected, got = undisturbed.state(), resumed.state()
+    for key, value in expected.items():
+        np.testing.assert_array_equal(got[key], value, err_msg=key)
+
+
+@pytest.mark.parametrize(("size", "better"), [(48, 64), (20, 16), (100, 128)])
+def test_a_size_that_does_not_halve_is_refused_with_one_that_does(
+    size: int, better: int
+) -> None:
+    with pytest.raises(UsageError, match=f"size {size} .* Set size={better}"):
+        build(size=size)
+
+
+def test_predicting_before_learning_is_refused(scan: Callable[..., Scan]) -> None:
+    with pytest.raises(UsageError, match="ae has learned nothing yet"):
+        predict(build(), scan("x"))
+
+
+def test_several_modalities_are_an_error(
+    trained: Autoencoder, scan: Callable[..., Scan]
+) -> None:
+    with pytest.raises(DataError, match="ae takes one modality, got FLAIR, T1w"):
+        predict(trained, scan("x", channels=2))

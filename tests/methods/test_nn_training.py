@@ -1,0 +1,212 @@
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from uadbench.methods._nn.tensors import arrays_of
+from uadbench.methods._nn.training import (
+    Recipe,
+    Step,
+    draw_batch,
+    learning_rate,
+    new_network,
+    train,
+)
+from uadbench.protocols import Context
+
+# Classes of conftest.py, from which tests cannot import.
+Kept: TypeAlias = Any
+Diary: TypeAlias = Any
+
+IMAGES = torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+RECIPE = Recipe(30, 4, 1e-2, "one-cycle", average=0.9, clip=1.0)
+
+
+def make_network() -> nn.Module:
+    """Return a network in which all that has a state of its own occurs."""
+    return new_network(
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.Dropout(0.2),
+            nn.Conv2d(4, 1, 3, padding=1),
+        ),
+        seed=0,
+        device="cpu",
+    )
+
+
+def loss(network: nn.Module, step: Step) -> Tensor:
+    batch = IMAGES[step.indices]
+    noise = torch.randn(batch.shape, generator=step.generator)
+    return mse_loss(network(batch + 0.1 * noise), batch)
+
+
+def fit(
+    ctx: Context, recipe: Recipe = RECIPE, save_every: float = 0.0
+) -> dict[str, np.ndarray[Any, Any]]:
+    network = make_network()
+    return arrays_of(train(network, loss, recipe, 10, ctx, "net", save_every), "net")
+
+
+def assert_equal(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert one.keys() == other.keys()
+    for key, value in one.items():
+        np.testing.assert_array_equal(value, other[key], err_msg=key)
+
+
+@pytest.mark.parametrize("kills", [[1], [29], [3, 4, 17]])
+def test_a_killed_training_ends_with_the_same_weights(
+    kills: list[int], kept: Kept, diary: type[Diary], killed: type[Exception]
+) -> None:
+    undisturbed = fit(Context(7))
+
+    for step in kills:
+        with pytest.raises(killed):
+            fit(Context(7, checkpoint=kept, monitor=diary(("net", step))))
+    monitor = diary()
+    resumed = fit(Context(7, checkpoint=kept, monitor=monitor))
+
+    assert monitor.steps["net"] == list(range(kills[-1], 30))
+    assert_equal(resumed, undisturbed)
+
+
+def test_a_finished_training_is_not_repeated(kept: Kept, diary: type[Diary]) -> None:
+    first = fit(Context(7, checkpoint=kept))
+    monitor = diary()
+
+    second = fit(Context(7, checkpoint=kept, monitor=monitor))
+
+    assert monitor.steps == {}
+    assert_equal(first, second)
+
+
+def test_checkpoints_come_by_the_clock_and_at_the_end(kept: Kept) -> None:
+    fit(Context(7, checkpoint=kept), save_every=3600.0)
+
+    assert len(kept.saves) == 1
+    assert kept.places[""]["step"].tolist() == [30]
+
+
+def test_the_seed_decides_the_weights() -> None:
+    assert_equal(fit(Context(1)), fit(Context(1)))
+    one, other = fit(Context(1)), fit(Context(2))
+    assert not np.array_equal(one["net/0.weight"], other["net/0.weight"])
+
+
+def test_torchs_own_generator_is_left_as_it_was() -> None:
+    before = torch.random.get_rng_state()
+
+    fit(Context(1))
+
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_training_lowers_the_loss_and_logs_it(diary: type[Diary]) -> None:
+    monitor = diary()
+
+    fit(Context(0, monitor=monitor), Recipe(201, 8, 1e-2, average=0.9))
+
+    names, values, steps = zip(*monitor.curve, strict=True)
+    assert set(names) == {"net/loss"}
+    assert list(steps) == [0, 25, 50, 75, 100, 125, 150, 175, 200]
+    assert values[-1] < 0.5 * values[0]
+
+
+def test_the_average_of_the_weights_is_returned_in_eval_mode() -> None:
+    network = make_network()
+    states = []
+
+    def recording(module: nn.Module, step: Step) -> Tensor:
+        states.append(network[0].weight.detach().clone())  # type: ignore[index]  # Sequential
+        return loss(module, step)
+
+    recipe = Recipe(3, 4, 1e-2, average=0.75)
+    averaged = train(network, recording, recipe, 10, Context(0), "net")
+
+    # The average starts at the weights after the first step.
+    first, second, third = states[1], states[2], network[0].weight.detach()  # type: ignore[index]  # Sequential
+    expected = 0.75 * (0.75 * first + 0.25 * second) + 0.25 * third
+    torch.testing.assert_close(averaged[0].weight.detach(), expected)  # type: ignore[index]  # Sequential
+    assert not averaged.training
+
+
+@pytest.mark.parametrize(("clip", "largest"), [(0.0, None), (0.5, 0.5)])
+def test_gradients_are_clipped_where_the_recipe_says_so(
+    clip: float, largest: float | None
+) -> None:
+    network = make_network()
+
+    def steep(module: nn.Module, step: Step) -> Tensor:
+        return 100 * loss(module, step)
+
+    train(network, steep, Recipe(1, 4, 1e-2, clip=clip), 10, Context(0), "net")
+
+    norm = torch.stack([p.grad.norm() for p in network.parameters()]).norm()  # type: ignore[union-attr]  # trained
+    if largest is None:
+        assert norm > 1
+    else:
+        assert float(norm) == pytest.approx(largest, rel=1e-4)
+
+
+def test_every_epoch_shows_every_image_once() -> None:
+    drawn = [i for step in range(15) for i in draw_batch(3, step, 4, 10)]
+
+    epochs = [drawn[start : start + 10] for start in range(0, 60, 10)]
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert epochs[0] != epochs[1]
+
+
+def test_a_batch_may_be_larger_than_the_data() -> None:
+    assert sorted(draw_batch(0, 0, 6, 3)) == [0, 0, 1, 1, 2, 2]
+
+
+def test_constant_learning_rate_stays() -> None:
+    recipe = Recipe(10, 1, 0.5)
+
+    assert {learning_rate(recipe, step) for step in range(10)} == {0.5}
+
+
+def test_one_cycle_learning_rate_peaks_after_a_quarter_and_ends_low() -> None:
+    recipe = Recipe(399, 1, 0.5, "one-cycle")
+
+    rates = [learning_rate(recipe, step) for step in range(399)]
+
+    # Step 99 is the hundredth of 400: a quarter. Half way up the cosine is a half.
+    assert max(rates) == rates[99] == pytest.approx(0.5)
+    assert rates[49] == pytest.approx(0.25)
+    assert 0 < rates[0] < 0.001
+    assert 0 < rates[-1] < 0.001
+
+
+def test_new_network_follows_its_seed_and_leaves_torchs_generator() -> None:
+    def build(seed: int) -> Tensor:
+        weight: Tensor = new_network(lambda: nn.Conv2d(2, 3, 3), seed, "cpu").weight  # type: ignore[assignment]  # Conv2d
+        return weight
+
+    before = torch.random.get_rng_state()
+
+    assert torch.equal(build(1), build(1))
+    assert not torch.equal(build(1), build(2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_learns_in_mixed_precision() -> None:
+    images = IMAGES.cuda()
+
+    def on_cuda(network: nn.Module, step: Step) -> Tensor:
+        assert torch.is_autocast_enabled("cuda")
+        batch = images[step.indices]
+        return mse_loss(network(batch), batch)
+
+    network = make_network().cuda()
+    trained = train(network, on_cuda, Recipe(200, 8, 1e-2), 10, Context(0, "cuda"), "n")
+
+    error = ((trained(images) - images) ** 2).mean()
+    assert float(error) < 0.5 * float(IMAGES.var())
