@@ -4,9 +4,9 @@ from typing import Any, TypeAlias
 import nibabel as nib
 import numpy as np
 import pytest
+
 from uadbench.datasets.bids import Bids
 from uadbench.datasets.bids.sources import Source
-
 from uadbench.errors import DataError
 from uadbench.options import build, values
 from uadbench.protocols import Dataset

@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
-from uadbench.datasets.bids import Bids
 
+from uadbench.datasets.bids import Bids
 from uadbench.errors import DataError, UsageError
 from uadbench.options import build
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from uadbench.datasets.bids.layout import File, Name, find
 from uadbench.datasets.bids.participants import Participants
 from uadbench.datasets.bids.split import split
-
 from uadbench.errors import DataError
 
 SUBJECTS = [f"sub-{number:02}" for number in range(20)]

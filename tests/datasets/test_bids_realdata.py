@@ -5,8 +5,8 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from uadbench.datasets.bids import Bids
 
+from uadbench.datasets.bids import Bids
 from uadbench.volumes import write_volume
 
 pytestmark = pytest.mark.realdata

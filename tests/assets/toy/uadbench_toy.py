@@ -108,7 +108,9 @@ class ToyMethod:
         steps = range(first, self.steps)
         for step in ctx.monitor.track(steps, "fit", len(steps)):
             noise = ctx.child(f"step{step}").rng().standard_normal(SHAPE)
-            mean = mean + (train[step % len(train)].image[0] + 0.01 * noise) / self.steps
+            mean = (
+                mean + (train[step % len(train)].image[0] + 0.01 * noise) / self.steps
+            )
             time.sleep(self.seconds)
             ctx.monitor.log("fit/level", float(mean.mean()), step)
             ctx.checkpoint.save({"step": np.array(step + 1), "mean": mean})
