@@ -55,7 +55,7 @@ def call(
 
 def start(*words: str, cwd: Path, **more: object) -> "subprocess.Popen[str]":
     """Start Python with some words as a process of its own."""
-    return subprocess.Popen(
+    process: subprocess.Popen[str] = subprocess.Popen(
         [sys.executable, *words],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(TOY)},
@@ -64,6 +64,7 @@ def start(*words: str, cwd: Path, **more: object) -> "subprocess.Popen[str]":
         text=True,
         **more,  # type: ignore[call-overload]
     )
+    return process
 
 
 RUN = ("run", "-m", "toy", "-d", "toy")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sklearn.metrics import (  # type: ignore[import-untyped]  # has no stubs
+from sklearn.metrics import (
     average_precision_score,
     roc_auc_score,
 )

@@ -61,7 +61,7 @@ class BidsFolder:
     @staticmethod
     def save(path: Path, voxels: NDArray[Any], affine: NDArray[Any] = AFFINE) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        image = nib.nifti1.Nifti1Image(voxels, affine)  # type: ignore[no-untyped-call]  # nibabel's
+        image = nib.nifti1.Nifti1Image(voxels, affine)
         image.to_filename(path)
 
 

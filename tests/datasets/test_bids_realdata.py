@@ -50,7 +50,7 @@ def test_a_real_case_lies_where_nibabel_puts_it(realdata: Path) -> None:
     name = case.scan.id
     for channel, modality in zip(case.scan.image, ("FLAIR", "T1w"), strict=True):
         path = realdata / name / "anat" / f"{name}_{modality}.nii.gz"
-        expected = nib.funcs.as_closest_canonical(load(path))  # type: ignore[no-untyped-call]  # nibabel's
+        expected = nib.funcs.as_closest_canonical(load(path))
         np.testing.assert_array_equal(case.scan.affine, expected.affine)
         np.testing.assert_array_equal(channel, expected.get_fdata())
     assert case.lesion.any()
