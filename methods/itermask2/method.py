@@ -73,10 +73,11 @@ from .refinement import Refinement, masked_error_threshold, refine
 INPUTS = {"first_step": 1, "reconstructor": 2}
 DEMO = {
     "size": 64,
+    "field": 192.0,
     "normalisation": "median",
     "radius": 10.0,
     "network": "plain",
-    "base": 24,
+    "base": 16,
     "multipliers": (1, 2, 4),
     "blocks": 1,
     "attention": (),
@@ -84,10 +85,10 @@ DEMO = {
     "dropout": 0.0,
     "stem": 2,
     "batch": 8,
-    "learning_rate": 3e-3,
+    "learning_rate": 6e-3,
     "schedule": "one-cycle",
-    "first_steps": 500,
-    "steps": 1000,
+    "first_steps": 900,
+    "steps": 1800,
     "average": 0.98,
     "clip": 1.0,
 }
