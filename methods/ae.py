@@ -37,10 +37,12 @@ COARSEST = 8  # px, side of the feature maps before they are flattened
 DEMO = {
     "size": 64,
     "field": 192.0,
-    "batch": 16,
+    "base": 16,
+    "most": 64,
+    "batch": 8,
     "learning_rate": 1e-3,
     "schedule": "one-cycle",
-    "steps": 3000,
+    "steps": 2600,
     "average": 0.99,
 }
 

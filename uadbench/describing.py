@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from uadbench import options, registry
 from uadbench.errors import check_known
@@ -72,7 +72,11 @@ def show(described: dict[str, Any]) -> None:
 def show_results(runs: Sequence[Run], out: Path) -> None:
     """Print the main numbers of runs and where their report is."""
     console = Console(highlight=False)
-    table = Table("run", *(title for title, _, _ in HEADLINES), "cases", box=None)
+    if not console.is_terminal:
+        # A file has no width; rich would fold the table at 80 columns.
+        console.width = 120
+    titles = (title for title, _, _ in HEADLINES)
+    table = Table(Column("run", no_wrap=True), *titles, "cases", box=None)
     for run in runs:
         counts = run.summary["cases"]
         numbers = (_number(run.summary[part].get(key)) for _, part, key in HEADLINES)

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import runpy
 import signal
 import subprocess
 import sys
@@ -87,6 +88,25 @@ def test_quiet_run_prints_nothing(call: Call) -> None:
     assert (done.status, done.out, done.err) == (0, "", "")
 
 
+def test_quiet_run_keeps_quiet_of_a_failed_report(call: Call) -> None:
+    done = call(*RUN, "--seed", "13", "--quiet")
+
+    assert (done.status, done.out, done.err) == (1, "", "")
+
+
+def test_module_is_the_command_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["uadbench", "list"])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module("uadbench", run_name="__main__")
+
+    assert stop.value.code == 0
+    assert "methods:" in capsys.readouterr().out
+
+
 def test_json_run_prints_json_alone(call: Call) -> None:
     done = call(*RUN, "--json")
 
@@ -152,6 +172,15 @@ def test_compare_goes_on_after_a_failed_cell(call: Call) -> None:
     cells = Path("runs/c/cells.csv").read_text()
     assert 'toy-seed0,failed,"toy: score must be float32' in cells
     assert "intensity-seed0,done" in cells
+
+
+def test_compare_goes_on_after_a_method_that_crashes(call: Call) -> None:
+    done = call("compare", "-m", "toy", "-d", "toy", "--set", "toy.fault=fit")
+
+    folder = Path("runs/compare-toy")
+    assert done.status == 1
+    assert "toy-seed0,failed,RuntimeError: out of" in (folder / "cells.csv").read_text()
+    assert "Traceback" in (folder / "toy-seed0" / "failures.log").read_text()
 
 
 def test_compare_in_which_every_cell_fails_renders_nothing(call: Call) -> None:

@@ -97,12 +97,15 @@ class ToyMethod:
     seconds: float = Field(0.0, ge=0, description="that each step and scan takes")
     batch: int = Field(2, gt=0, description="scans read at once")
     fault: Literal[
-        "none", "raise", "nan", "shape", "fewer", "more", "no-mask", "extra"
+        "none", "raise", "nan", "shape", "fewer", "more", "no-mask", "extra", "fit"
     ] = "none"
     faulty: str = Field("sub-test1", description="the scan that the fault hits")
 
     def fit(self, train: Lazy[Scan], val: Lazy[Scan], ctx: Context) -> None:
         """Average the training brains as often as asked, and remember how far it is."""
+        if self.fault == "fit":
+            msg = "out of memory"
+            raise RuntimeError(msg)
         saved = ctx.checkpoint.load() or {"step": np.array(0), "mean": np.zeros(SHAPE)}
         mean, first = saved["mean"], int(saved["step"])
         steps = range(first, self.steps)
