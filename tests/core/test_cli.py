@@ -1,13 +1,10 @@
 """The real command line, once per command and per promise."""
 
 import json
-import os
-import resource
 import runpy
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +14,6 @@ import pytest
 from uadbench import cli, engine
 from uadbench.plans import Plan
 from uadbench.protocols import Silent
-
-TOY = Path(__file__).parents[1] / "assets" / "toy"
 
 
 @dataclass
@@ -54,22 +49,7 @@ def call(
     return uadbench
 
 
-def start(*words: str, cwd: Path, **more: object) -> "subprocess.Popen[str]":
-    """Start Python with some words as a process of its own."""
-    process: subprocess.Popen[str] = subprocess.Popen(
-        [sys.executable, *words],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(TOY)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **more,  # type: ignore[call-overload]
-    )
-    return process
-
-
 RUN = ("run", "-m", "toy", "-d", "toy")
-CLI = ("-m", "uadbench")
 
 
 def test_run_prints_the_result_and_where_the_report_is(call: Call) -> None:
@@ -338,63 +318,6 @@ def test_help_and_list_need_neither_torch_nor_a_plugin(tmp_path: Path) -> None:
     )
 
     assert done.stderr.strip() == "[]"
-
-
-def test_killed_run_goes_on_to_the_same_cases(tmp_path: Path) -> None:
-    script = (
-        "import sys; from pathlib import Path; from uadbench import engine\n"
-        "from uadbench.plans import Plan; from uadbench.protocols import Silent\n"
-        "plan = Plan('toy', 'toy', options={'seconds': 0.1})\n"
-        "engine.run(plan, Path(sys.argv[1]), Silent())"
-    )
-    start("-c", script, "whole", cwd=tmp_path).communicate()
-    signs = ("training.csv", "cases.csv")
-
-    for sign in signs:
-        process = start("-c", script, "killed", cwd=tmp_path)
-        while not (tmp_path / "killed" / sign).exists():
-            time.sleep(0.01)
-        time.sleep(0.15)
-        process.kill()
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
-    start("-c", script, "killed", cwd=tmp_path).communicate()
-
-    for name in ("cases.csv", "summary.json"):
-        whole = (tmp_path / "whole" / name).read_text()
-        assert (tmp_path / "killed" / name).read_text() == whole
-
-
-def test_second_process_on_a_run_folder_is_told(tmp_path: Path) -> None:
-    words = (*CLI, *RUN, "--set", "seconds=0.5", "-q")
-    first = start(*words, cwd=tmp_path)
-    while not (tmp_path / "runs" / "toy-toy-seed0" / "run.json").exists():
-        time.sleep(0.05)
-
-    second = start(*words, cwd=tmp_path)
-    _, message = second.communicate()
-    first.terminate()
-    first.communicate()
-
-    assert second.returncode == 2
-    assert "another uadbench is working on this run" in message
-    # SLURM's way to stop a job is an interruption, not a crash.
-    assert first.returncode == 130
-
-
-def test_disk_that_takes_no_more_gives_one_line_and_keeps_what_is_there(
-    tmp_path: Path,
-) -> None:
-    def small_disk() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-
-    process = start(*CLI, *RUN, "-q", cwd=tmp_path, preexec_fn=small_disk)
-    _, message = process.communicate()
-
-    assert process.returncode == 1
-    assert "cannot be written" in message
-    assert "Traceback" not in message
-    assert (tmp_path / "runs" / "toy-toy-seed0" / "run.json").is_file()
 
 
 def test_output_that_cannot_be_made_gives_one_line(call: Call, tmp_path: Path) -> None:

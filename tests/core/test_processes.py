@@ -1,0 +1,83 @@
+"""What happens to a run that is killed, doubled or out of room: real processes."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+TOY = Path(__file__).parents[1] / "assets" / "toy"
+RUN = ("-m", "uadbench", "run", "-m", "toy", "-d", "toy", "-q")
+
+
+def start(*words: str, cwd: Path, **more: object) -> "subprocess.Popen[str]":
+    """Start Python with some words as a process of its own."""
+    process: subprocess.Popen[str] = subprocess.Popen(
+        [sys.executable, *words],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(TOY)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **more,  # type: ignore[call-overload]
+    )
+    return process
+
+
+def test_killed_run_goes_on_to_the_same_cases(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from uadbench import engine\n"
+        "from uadbench.plans import Plan; from uadbench.protocols import Silent\n"
+        "plan = Plan('toy', 'toy', options={'seconds': 0.1})\n"
+        "engine.run(plan, Path(sys.argv[1]), Silent())"
+    )
+    start("-c", script, "whole", cwd=tmp_path).communicate()
+    signs = ("training.csv", "cases.csv")
+
+    for sign in signs:
+        process = start("-c", script, "killed", cwd=tmp_path)
+        while not (tmp_path / "killed" / sign).exists():
+            time.sleep(0.01)
+        time.sleep(0.15)
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    start("-c", script, "killed", cwd=tmp_path).communicate()
+
+    for name in ("cases.csv", "summary.json"):
+        whole = (tmp_path / "whole" / name).read_text()
+        assert (tmp_path / "killed" / name).read_text() == whole
+
+
+def test_second_process_on_a_run_folder_is_told(tmp_path: Path) -> None:
+    words = (*RUN, "--set", "seconds=0.5")
+    first = start(*words, cwd=tmp_path)
+    while not (tmp_path / "runs" / "toy-toy-seed0" / "run.json").exists():
+        time.sleep(0.05)
+
+    second = start(*words, cwd=tmp_path)
+    _, message = second.communicate()
+    first.terminate()
+    first.communicate()
+
+    assert second.returncode == 2
+    assert "another uadbench is working on this run" in message
+    # SLURM's way to stop a job is an interruption, not a crash.
+    assert first.returncode == 130
+
+
+def test_disk_that_takes_no_more_gives_one_line_and_keeps_what_is_there(
+    tmp_path: Path,
+) -> None:
+    def small_disk() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+    process = start(*RUN, cwd=tmp_path, preexec_fn=small_disk)
+    _, message = process.communicate()
+
+    assert process.returncode == 1
+    assert "cannot be written" in message
+    assert "Traceback" not in message
+    assert (tmp_path / "runs" / "toy-toy-seed0" / "run.json").is_file()
