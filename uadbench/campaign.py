@@ -104,6 +104,7 @@ def run_cells(
         except UadbenchError as error:
             yield _failed(cell, str(error), monitor)
         except Exception as error:  # of a method, such as a GPU without memory left
+            cell.folder.mkdir(parents=True, exist_ok=True)
             append_text(cell.folder / "failures.log", traceback.format_exc())
             yield _failed(cell, f"{type(error).__name__}: {error}", monitor)
 

@@ -38,6 +38,9 @@ def run(plan: Plan, folder: Path, monitor: Monitor, *, overwrite: bool = False) 
         record = _begin(job, folder, overwrite=overwrite)
         if record["status"] == "done" and Run.load(folder).whole:
             return Run.load(folder)
+        # Until its failed cases are settled: killed now, the run must not look done.
+        record["status"] = "running"
+        files.write_json(folder / "run.json", record)
         recorder = Recorder(monitor, folder / "training.csv")
         ctx = Context(plan.seed, job.device, monitor=recorder)
         with _timed("fit", record, folder):
