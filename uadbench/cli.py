@@ -105,7 +105,7 @@ def compare(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Where the report goes; default: report/ beside the first run.json.",
+    help="Where the report goes; default: report/ in the first folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
