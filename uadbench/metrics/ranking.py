@@ -1,9 +1,4 @@
-"""Pure functions of arrays, one definition of each metric.
-
-Arrays may have any shape; `scores` are real numbers where larger is more abnormal,
-`labels`, `pred` and `ref` are bool. A metric that its input does not define is NaN: the
-docstring says when, and whoever averages counts it. Wrong input is a `DataError`.
-"""
+"""Metrics of the order that scores put voxels in, over all thresholds."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,35 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uadbench.errors import DataError
-
-Bools = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How a metric is named and read.
-
-    Attributes:
-        name: in cases.csv and summary.json, before a threshold's suffix.
-        title: in tables.
-        higher: True if larger is better, False if smaller, None if neither.
-    """
-
-    name: str
-    title: str
-    higher: bool | None
-
-
-METRICS = (
-    Metric("dice", "Dice", higher=True),
-    Metric("precision", "Precision", higher=True),
-    Metric("recall", "Recall", higher=True),
-    Metric("fpr", "FPR", higher=False),
-    Metric("auprc", "AUPRC", higher=True),
-    Metric("auroc", "AUROC", higher=True),
-    Metric("prevalence", "Prevalence", higher=None),
-)
+from .arrays import as_scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +79,7 @@ def ranking(scores: ArrayLike, labels: ArrayLike) -> Ranking:
     Raises:
         DataError: shapes differ, scores are not finite, or labels are not bool.
     """
-    values, truth = _scores(scores, labels)
+    values, truth = as_scores(scores, labels)
     order = np.argsort(values)[::-1]
     values, truth = values[order], truth[order]
     # Ties share one threshold: only the last voxel of each run of equal scores counts.
@@ -152,80 +119,6 @@ def best_dice(scores: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
     positive.
     """
     return ranking(scores, labels).best_dice()
-
-
-def dice(pred: ArrayLike, ref: ArrayLike) -> float:
-    """Return 2 |pred and ref| / (|pred| + |ref|); NaN if the reference is empty."""
-    found, truth = _masks(pred, ref)
-    if not truth.any():
-        return float("nan")
-    return float(2 * (found & truth).sum() / (found.sum() + truth.sum()))
-
-
-def precision(pred: ArrayLike, ref: ArrayLike) -> float:
-    """Return the fraction of predicted voxels that are lesion; NaN if none is."""
-    found, truth = _masks(pred, ref)
-    return _fraction((found & truth).sum(), found.sum())
-
-
-def recall(pred: ArrayLike, ref: ArrayLike) -> float:
-    """Return the fraction of lesion voxels that are predicted; NaN without lesion."""
-    found, truth = _masks(pred, ref)
-    return _fraction((found & truth).sum(), truth.sum())
-
-
-def false_positive_rate(pred: ArrayLike, ref: ArrayLike) -> float:
-    """Return the fraction of healthy voxels that are predicted; NaN without one."""
-    found, truth = _masks(pred, ref)
-    return _fraction((found & ~truth).sum(), (~truth).sum())
-
-
-# What is computed from a mask, by the metric's name.
-OVERLAP = {
-    "dice": dice,
-    "precision": precision,
-    "recall": recall,
-    "fpr": false_positive_rate,
-}
-
-
-def _scores(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.floating], Bools]:
-    values, truth = np.asarray(scores), np.asarray(labels)
-    _same_shape("scores", values, "labels", truth)
-    _is_bool("labels", truth)
-    if not np.isfinite(values).all():
-        broken = int(values.size - np.isfinite(values).sum())
-        msg = f"scores: {broken} of {values.size} are NaN or infinite."
-        raise DataError(msg)
-    return values.ravel(), truth.ravel()
-
-
-def _masks(pred: ArrayLike, ref: ArrayLike) -> tuple[Bools, Bools]:
-    found, truth = np.asarray(pred), np.asarray(ref)
-    _same_shape("pred", found, "ref", truth)
-    _is_bool("pred", found)
-    _is_bool("ref", truth)
-    return found, truth
-
-
-def _same_shape(
-    name: str, array: NDArray[np.generic], other: str, reference: NDArray[np.generic]
-) -> None:
-    if array.shape != reference.shape:
-        msg = f"{name} have shape {array.shape}, but {other} have {reference.shape}."
-        raise DataError(msg)
-
-
-def _is_bool(name: str, array: NDArray[np.generic]) -> None:
-    if array.dtype != np.bool_:
-        msg = (
-            f"{name}: expected bool, got {array.dtype}. Compare with a threshold first."
-        )
-        raise DataError(msg)
-
-
-def _fraction(part: np.integer, whole: np.integer) -> float:
-    return float(part / whole) if whole else float("nan")
 
 
 def _ratio(counts: NDArray[np.int64], total: int) -> NDArray[np.float64]:
