@@ -1,7 +1,8 @@
 """Intensity: the score is the normalised intensity itself; nothing is learned.
 
 On FLAIR, where lesions are bright, this plain row is hard to beat: a table without it
-does not tell what learning is good for.
+does not tell what learning is good for. On T1 without a contrast agent most lesions are
+dark, and the score is minus the intensity.
 
 Reference: Meissen et al., "Challenging Current Semi-Supervised Anomaly Segmentation
 Methods for Brain MRI", BrainLes 2021, arXiv:2109.06023.
@@ -27,6 +28,9 @@ from uadbench.slices import Normalisation, normalise
 
 from ._nn.scans import require_one_modality
 
+# Without a contrast agent; T1ce and T1gd show lesions bright.
+DARK_LESIONS = ("T1", "T1w")
+
 
 @dataclass
 class Intensity:
@@ -40,8 +44,8 @@ class Intensity:
     )
 
     normalisation: Normalisation = Field("median", description="scale of the intensity")
-    lesions: Literal["bright", "dark"] = Field(
-        "bright", description="how lesions look in this modality"
+    lesions: Literal["auto", "bright", "dark"] = Field(
+        "auto", description="how lesions look; auto: dark on T1 and T1w, else bright"
     )
 
     def fit(self, train: Lazy[Scan], val: Lazy[Scan], ctx: Context) -> None:
@@ -49,7 +53,6 @@ class Intensity:
 
     def predict(self, scans: Iterable[Scan], ctx: Context) -> Iterator[Prediction]:
         """Return the intensity inside the brain, with a minus for dark lesions."""
-        sign = np.float32(1 if self.lesions == "bright" else -1)
         for scan in scans:
             require_one_modality(scan, "intensity")
             try:
@@ -57,8 +60,13 @@ class Intensity:
             except DataError as error:
                 msg = f"{scan.id}: {error}"
                 raise DataError(msg) from None
+            sign = np.float32(-1 if self._dark(scan) else 1)
             inside = np.where(scan.scored, sign * image, np.float32(0))
             yield Prediction(score=inside, extras={"input": image})
+
+    def _dark(self, scan: Scan) -> bool:
+        known = self.lesions != "auto"
+        return self.lesions == "dark" if known else scan.modalities[0] in DARK_LESIONS
 
     def state(self) -> Arrays:
         """Return nothing."""

@@ -63,7 +63,9 @@ def shared_options(command: Command) -> Command:
             click.option(
                 "--dry-run", is_flag=True, help="Show what would be done, and stop."
             ),
-            click.option("-q", "--quiet", is_flag=True, help="No progress."),
+            click.option(
+                "-q", "--quiet", is_flag=True, help="No progress; only what failed."
+            ),
             click.option("--json", "as_json", is_flag=True, help="Print JSON."),
         )
     ):

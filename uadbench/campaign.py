@@ -30,22 +30,26 @@ class Cell:
     error: str = ""
 
 
+Outcome = Run | Cell
+
+
 def with_baseline(
     plan: Plan, folder: Path, monitor: Monitor, *, overwrite: bool = False
-) -> list[Run]:
+) -> list[Outcome]:
     """Return the run of a plan and, in its folder, that of the plain intensity.
 
     A map has to beat the image it was made from before it means anything (Meissen et
-    al. 2021), so that every table has the intensity as a row.
+    al. 2021), so that every table has the intensity as a row. If it fails, as on
+    several modalities, its cell says why and the run stands.
 
     Raises:
-        UadbenchError: as `engine.run`.
+        UadbenchError: as `engine.run` of the plan.
     """
     main = engine.run(plan, folder, monitor, overwrite=overwrite)
     if plan.method == BASELINE:
         return [main]
     baseline = replace(plan, method=BASELINE, preset=None, options={})
-    return [main, engine.run(baseline, folder / "baseline", monitor)]
+    return [main, _attempt(Cell(baseline, folder / "baseline"), monitor)]
 
 
 def grid(
@@ -92,29 +96,33 @@ def grid(
 
 def run_cells(
     cells: Sequence[Cell], monitor: Monitor, *, overwrite: bool = False
-) -> Iterator[Cell | Run]:
+) -> Iterator[Outcome]:
     """Run each cell in turn; yield its run, or the cell with the error that ended it.
 
     A cell that fails does not end the others.
     """
     for number, cell in enumerate(cells, start=1):
         monitor.say(f"[{number}/{len(cells)}] {cell.folder.name}")
-        try:
-            yield engine.run(cell.plan, cell.folder, monitor, overwrite=overwrite)
-        except UadbenchError as error:
-            yield _failed(cell, str(error), monitor)
-        except Exception as error:  # of a method, such as a GPU without memory left
-            cell.folder.mkdir(parents=True, exist_ok=True)
-            append_text(cell.folder / "failures.log", traceback.format_exc())
-            yield _failed(cell, f"{type(error).__name__}: {error}", monitor)
+        yield _attempt(cell, monitor, overwrite=overwrite)
+
+
+def _attempt(cell: Cell, monitor: Monitor, *, overwrite: bool = False) -> Outcome:
+    try:
+        return engine.run(cell.plan, cell.folder, monitor, overwrite=overwrite)
+    except UadbenchError as error:
+        return _failed(cell, str(error), monitor)
+    except Exception as error:  # of a method, such as a GPU without memory left
+        cell.folder.mkdir(parents=True, exist_ok=True)
+        append_text(cell.folder / "failures.log", traceback.format_exc())
+        return _failed(cell, f"{type(error).__name__}: {error}", monitor)
 
 
 def _failed(cell: Cell, error: str, monitor: Monitor) -> Cell:
-    monitor.say(f"{cell.folder.name} failed: {error}")
+    monitor.warn(f"{cell.folder.name} failed: {error}")
     return replace(cell, error=error)
 
 
-def write_cells(outcomes: Sequence[Cell | Run], folder: Path) -> None:
+def write_cells(outcomes: Sequence[Outcome], folder: Path) -> None:
     """Write cells.csv: what became of each cell of a comparison."""
     rows = [
         {"cell": outcome.name, "status": "done", "error": ""}

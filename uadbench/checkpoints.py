@@ -1,5 +1,6 @@
 """Checkpoints of an unfinished fit as safetensors files."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,16 @@ from uadbench.protocols import Arrays
 
 
 class FileCheckpoint:
-    """One file for each part: `stem`.safetensors, `stem`-part.safetensors."""
+    """One file for each part: `stem`.safetensors, `stem`-part.safetensors.
 
-    def __init__(self, stem: Path) -> None:
+    Args:
+        stem: path without the extension.
+        saved: called after each save, by any part.
+    """
+
+    def __init__(self, stem: Path, saved: Callable[[], object] = lambda: None) -> None:
         self._stem = stem
+        self._saved = saved
 
     @property
     def path(self) -> Path:
@@ -29,10 +36,12 @@ class FileCheckpoint:
     def save(self, arrays: Arrays) -> None:
         """Replace what was saved, all or nothing."""
         save_arrays(self.path, arrays)
+        self._saved()
 
     def child(self, name: str) -> "FileCheckpoint":
         """Return the checkpoint of a part of the work."""
-        return FileCheckpoint(self._stem.with_name(f"{self._stem.name}-{name}"))
+        stem = self._stem.with_name(f"{self._stem.name}-{name}")
+        return FileCheckpoint(stem, self._saved)
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:

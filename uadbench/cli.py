@@ -15,8 +15,10 @@ from uadbench.errors import UadbenchError
 from uadbench.registry import KINDS, listings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from uadbench.campaign import Outcome
     from uadbench.plans import Plan
-    from uadbench.results import Run
 
 INTERRUPTED = 130
 EPILOG = (
@@ -56,10 +58,10 @@ def run(
     if shared["dry_run"]:
         return _dry_run([(plan, folder)])
     with _monitor(shared) as monitor:
-        runs = campaign.with_baseline(
+        outcomes = campaign.with_baseline(
             plan, folder, monitor, overwrite=shared["overwrite"]
         )
-    return _report(runs, folder / "report", shared, failed=0)
+    return _report(outcomes, folder / "report", shared)
 
 
 @app.command()
@@ -83,7 +85,7 @@ def compare(
     Cells that are done are kept; a cell that fails does not end the others.
     """
     from uadbench import campaign
-    from uadbench.results import Run
+    from uadbench.results import claim
 
     chosen = names(methods)
     folder = shared["output"] / (name or f"compare-{shared['dataset']}")
@@ -91,12 +93,12 @@ def compare(
     cells = campaign.grid(plan, chosen, seeds_of(seeds), by_method(pairs), folder)
     if shared["dry_run"]:
         return _dry_run([(cell.plan, cell.folder) for cell in cells])
-    with _monitor(shared) as monitor:
-        overwrite = shared["overwrite"]
-        outcomes = list(campaign.run_cells(cells, monitor, overwrite=overwrite))
-    campaign.write_cells(outcomes, folder)
-    runs = [outcome for outcome in outcomes if isinstance(outcome, Run)]
-    return _report(runs, folder / "report", shared, failed=len(outcomes) - len(runs))
+    with claim(folder):
+        with _monitor(shared) as monitor:
+            overwrite = shared["overwrite"]
+            outcomes = list(campaign.run_cells(cells, monitor, overwrite=overwrite))
+        campaign.write_cells(outcomes, folder)
+        return _report(outcomes, folder / "report", shared)
 
 
 @app.command()
@@ -114,13 +116,14 @@ def report(
 ) -> int:
     """Make tables, figures and the page again from run folders.
 
-    A folder that holds run folders stands for all of them.
+    A folder that holds run folders stands for all of them. Runs that are not finished
+    are named and left out.
     """
     from uadbench.results import find_runs
 
     runs = [found for folder in folders for found in find_runs(folder)]
     shared = {"as_json": as_json, "quiet": quiet}
-    return _report(runs, output or folders[0] / "report", shared, failed=0)
+    return _report(runs, output or folders[0] / "report", shared)
 
 
 @app.command("list")
@@ -207,25 +210,28 @@ def _dry_run(jobs: "list[tuple[Plan, Path]]") -> int:
     return 0
 
 
-def _report(
-    runs: "list[Run]", out: Path, shared: dict[str, Any], *, failed: int
-) -> int:
+def _report(outcomes: "Sequence[Outcome]", out: Path, shared: dict[str, Any]) -> int:
     """Render the report, print the result, and return the exit status."""
     from uadbench import describing, rendering
+    from uadbench.results import Run
 
-    def say(message: str) -> None:
-        if not shared["quiet"]:
-            click.echo(message, err=True)
+    def warn(message: str) -> None:
+        click.echo(message, err=True)
 
+    runs = [outcome for outcome in outcomes if isinstance(outcome, Run)]
+    done = [run for run in runs if run.done]
+    for run in runs:
+        if not run.done:
+            warn(f"{run.folder}: left out, it is not finished. Repeat its command.")
     broken = 0
-    if runs:
-        _, broken = rendering.render(runs, out, say)
+    if done:
+        _, broken = rendering.render(runs, out, warn)
     if shared["as_json"]:
-        _print_json({run.name: run.summary for run in runs})
+        _print_json({str(run.folder): run.summary for run in done})
     elif not shared["quiet"]:
-        describing.show_results(runs, out)
-    whole = all(run.whole for run in runs)
-    return 1 if failed or broken or not whole else 0
+        describing.show_results(done, out)
+    whole = len(done) == len(outcomes) and all(run.whole for run in done)
+    return 0 if whole and not broken else 1
 
 
 def _print_json(content: object) -> None:

@@ -1,6 +1,6 @@
 """Plugins and results as a person reads them in a terminal."""
 
-import inspect
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,11 +15,11 @@ from uadbench.results import Run
 
 # Title and place of each number that a finished run prints; the report has all.
 HEADLINES = (
-    ("Dice, 5 % healthy FPR", "subject", "dice_fpr5"),
+    ("Dice at 5 % FPR", "subject", "dice_fpr5"),
     ("own mask", "subject", "dice_own"),
-    ("AUPRC", "pooled", "auprc"),
+    ("⌈Dice⌉ oracle", "subject", "dice_oracle"),
+    ("pooled AUPRC", "pooled", "auprc"),
     ("(chance)", "pooled", "prevalence"),
-    ("best Dice (oracle)", "pooled", "dice_oracle"),
 )
 
 
@@ -44,10 +44,16 @@ def _describe(name: str, kind: registry.Kind) -> dict[str, Any]:
         "title": card.title,
         "reference": card.reference,
         "licence": card.licence,
-        "description": inspect.getdoc(inspect.getmodule(plugin)) or "",
+        "description": _story(kind, name),
         "presets": {key: dict(preset) for key, preset in card.presets.items()},
         "options": [asdict(option) for option in options.table(plugin)],
     }
+
+
+def _story(kind: registry.Kind, name: str) -> str:
+    """Return the docstring of the module that a plugin is registered in."""
+    (entry,) = (e.entry for e in registry.listings(kind) if e.name == name)
+    return (sys.modules[entry.module].__doc__ or "").strip()
 
 
 def show(described: dict[str, Any]) -> None:

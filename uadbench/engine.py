@@ -6,9 +6,8 @@ number has an address (seed, stage, scan) and not a place in a sequence.
 """
 
 import hashlib
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from uadbench.plans import Job, Plan, resolve
 from uadbench.progress import Recorder
 from uadbench.protocols import Context, Monitor
 from uadbench.results import Run
+from uadbench.timing import Stopwatch
 
 
 def run(plan: Plan, folder: Path, monitor: Monitor, *, overwrite: bool = False) -> Run:
@@ -40,17 +40,19 @@ def run(plan: Plan, folder: Path, monitor: Monitor, *, overwrite: bool = False) 
             return Run.load(folder)
         # Until its failed cases are settled: killed now, the run must not look done.
         record["status"] = "running"
-        files.write_json(folder / "run.json", record)
+        _note_changes(record, job, monitor)
+        save = partial(files.write_json, folder / "run.json", record)
+        save()
         recorder = Recorder(monitor, folder / "training.csv")
         ctx = Context(plan.seed, job.device, monitor=recorder)
-        with _timed("fit", record, folder):
-            stages.learn(job, folder, ctx)
-        with _timed("calibrate", record, folder):
-            thresholds = stages.calibrate_thresholds(job, folder, ctx)
-        with _timed("predict", record, folder):
-            stages.predict(job, folder, ctx, thresholds)
-        with _timed("score", record, folder):
-            stages.summarise(job, folder, thresholds)
+        watch = Stopwatch(record["timings"], save)
+        stages.learn(job, folder, ctx, watch)
+        watch.lap("fit")
+        thresholds = stages.calibrate_thresholds(job, folder, ctx)
+        watch.lap("calibrate")
+        stages.predict(job, folder, ctx, thresholds, watch)
+        stages.summarise(job, folder, thresholds)
+        watch.lap("score")
         _finish(folder, record)
     return Run.load(folder)
 
@@ -77,6 +79,7 @@ def _begin(job: Job, folder: Path, *, overwrite: bool) -> dict[str, Any]:
         "hardware": environment.hardware(job.device),
         "versions": environment.versions(),
         "git": environment.git_commit(),
+        "warnings": list(job.view.caveats),
         "timings": {},
     }
     files.write_json(folder / "run.json", record)
@@ -108,20 +111,31 @@ def _differences(
             yield f"{prefix}{name}", before, value
 
 
-@contextmanager
-def _timed(stage: str, record: dict[str, Any], folder: Path) -> Iterator[None]:
-    """Add the seconds of a stage to the record; a resumed stage adds up."""
-    start = time.perf_counter()
-    yield
-    spent = record["timings"].get(stage, 0.0) + time.perf_counter() - start
-    record["timings"][stage] = round(spent, 3)
-    files.write_json(folder / "run.json", record)
+def _note_changes(record: dict[str, Any], job: Job, monitor: Monitor) -> None:
+    """Warn, in the record too, if a run goes on with other versions or hardware."""
+    now = {
+        "device": job.device,
+        "hardware": environment.hardware(job.device),
+        "versions": environment.versions(),
+        "git": environment.git_commit(),
+    }
+    for name, old, new in _differences(record, now):
+        what = name.rpartition(".")[2].replace("_", " ")
+        text = (
+            f"The run went on with another {what}: {new}, before {old}. Its numbers "
+            "may not repeat."
+        )
+        monitor.warn(f"warning: {text}")
+        if text not in record["warnings"]:
+            record["warnings"].append(text)
 
 
 def _finish(folder: Path, record: dict[str, Any]) -> None:
-    weights = load_arrays(folder / "model.safetensors").values()
+    learned = load_arrays(folder / "model.safetensors")
     record["status"] = "done"
-    record["parameters"] = sum(w.size for w in weights if w.dtype.kind == "f")
+    record["parameters"] = sum(
+        array.size for name, array in learned.items() if not name.startswith("_")
+    )
     record["peak_memory_mib"] = round(environment.peak_memory_mib())
     record["data_hash"] = _data_hash(folder)
     files.write_json(folder / "run.json", record)

@@ -52,12 +52,13 @@ def save_maps(
 
 def score_path(folder: Path, method: str, scan_id: str) -> Path:
     """Return the path of a case's score map."""
-    return map_path(folder, scan_id, f"desc-{method}", "score")
+    return map_path(folder, scan_id, f"desc-{_entity(method)}", "score")
 
 
 def mask_path(folder: Path, method: str, scan_id: str, suffix: str) -> Path:
     """Return the path of a case's mask at the threshold of a suffix."""
-    return map_path(folder, scan_id, f"label-lesion_desc-{method}{suffix}", "mask")
+    name = f"label-lesion_desc-{_entity(method)}{suffix}"
+    return map_path(folder, scan_id, name, "mask")
 
 
 def read_score(folder: Path, method: str, scan_id: str) -> NDArray[np.float32]:
@@ -103,6 +104,11 @@ def shown_slice(case: Case) -> int:
     inside = case.scan.scored
     area = (inside & case.lesion).sum(axis=(0, 1))
     return int(np.argmax(area if area.any() else inside.sum(axis=(0, 1))))
+
+
+def _entity(method: str) -> str:
+    """Return a name as the value of a BIDS entity: letters and digits alone."""
+    return "".join(letter for letter in method if letter.isalnum())
 
 
 def _save(path: Path, voxels: NDArray[Any], scan: Scan, dtype: type) -> None:

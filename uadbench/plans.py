@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from uadbench import environment, options, registry
@@ -108,7 +108,7 @@ def resolve(plan: Plan) -> Job:
     seen = view(_build("datasets", config["dataset"]), plan.protocol)
     check_view(seen, plan.dataset)
     if plan.limit is not None:
-        seen = View(seen.train, seen.val, seen.test[: plan.limit])
+        seen = replace(seen, test=seen.test[: plan.limit])
     return Job(method, seen, config, environment.resolve_device(plan.device))
 
 

@@ -52,9 +52,11 @@ class Bars(AbstractContextManager["Bars"]):
     ) -> None:
         self._progress.stop()
 
-    def track(self, steps: Iterable[Item], label: str, total: int) -> Iterator[Item]:
+    def track(
+        self, steps: Iterable[Item], label: str, total: int, done: int = 0
+    ) -> Iterator[Item]:
         """Yield the steps while a bar fills."""
-        task = self._progress.add_task(label, total=total, note="")
+        task = self._progress.add_task(label, total=total, completed=done, note="")
         for step in steps:
             yield step
             self._progress.update(task, advance=1, note=self._notes.get(label, ""))
@@ -68,6 +70,8 @@ class Bars(AbstractContextManager["Bars"]):
         """Print one line above the bars."""
         self._progress.console.print(message, markup=False, highlight=False)
 
+    warn = say
+
 
 class Lines(AbstractContextManager["Lines"]):
     """One plain line now and then, for log files."""
@@ -79,16 +83,18 @@ class Lines(AbstractContextManager["Lines"]):
     def __exit__(self, *_: object) -> None:
         """End without a trace."""
 
-    def track(self, steps: Iterable[Item], label: str, total: int) -> Iterator[Item]:
+    def track(
+        self, steps: Iterable[Item], label: str, total: int, done: int = 0
+    ) -> Iterator[Item]:
         """Yield the steps; print how far they are every ten seconds and at the end."""
         last = start = time.monotonic()
-        for done, step in enumerate(steps, start=1):
+        for count, step in enumerate(steps, start=done + 1):
             yield step
             now = time.monotonic()
-            if now - last > SECONDS_BETWEEN_LINES or done == total:
+            if now - last > SECONDS_BETWEEN_LINES or count == total:
                 last = now
                 note = self._notes.get(label, "")
-                self.say(f"{label} {done}/{total} {now - start:.0f} s {note}".rstrip())
+                self.say(f"{label} {count}/{total} {now - start:.0f} s {note}".rstrip())
 
     def log(self, name: str, value: float, step: int) -> None:
         """Show the number in the next line of the same label."""
@@ -99,12 +105,21 @@ class Lines(AbstractContextManager["Lines"]):
         """Print one line."""
         self._console.print(message, markup=False, highlight=False, soft_wrap=True)
 
+    warn = say
+
 
 class Quiet(Silent, AbstractContextManager["Quiet"]):
-    """Nothing at all."""
+    """Nothing but warnings."""
+
+    def __init__(self, console: Console) -> None:
+        self._lines = Lines(console)
 
     def __exit__(self, *_: object) -> None:
         """End without a trace."""
+
+    def warn(self, message: str) -> None:
+        """Print one line."""
+        self._lines.warn(message)
 
 
 class Recorder:
@@ -121,9 +136,11 @@ class Recorder:
         whole = text[: text.rfind("\n") + 1]
         write_atomically(path, lambda file: file.write_text(whole))
 
-    def track(self, steps: Iterable[Item], label: str, total: int) -> Iterator[Item]:
+    def track(
+        self, steps: Iterable[Item], label: str, total: int, done: int = 0
+    ) -> Iterator[Item]:
         """Pass on."""
-        yield from self._monitor.track(steps, label, total)
+        yield from self._monitor.track(steps, label, total, done)
 
     def log(self, name: str, value: float, step: int) -> None:
         """Pass on and append a line."""
@@ -135,10 +152,14 @@ class Recorder:
         """Pass on."""
         self._monitor.say(message)
 
+    def warn(self, message: str) -> None:
+        """Pass on."""
+        self._monitor.warn(message)
+
 
 def monitor(quiet: bool) -> Bars | Lines | Quiet:
     """Return the monitor that fits where stderr goes."""
-    if quiet:
-        return Quiet()
     console = Console(stderr=True)
+    if quiet:
+        return Quiet(console)
     return Bars(console) if console.is_terminal else Lines(console)

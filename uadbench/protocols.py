@@ -170,14 +170,22 @@ class Checkpoint(Protocol):
 class Monitor(Protocol):
     """Where progress and logged numbers go."""
 
-    def track(self, steps: Iterable[Item], label: str, total: int) -> Iterator[Item]:
-        """Yield the steps while showing how many of `total` are done."""
+    def track(
+        self, steps: Iterable[Item], label: str, total: int, done: int = 0
+    ) -> Iterator[Item]:
+        """Yield the steps while showing how many of `total` are done.
+
+        `done` of these were done before, by a run that was killed.
+        """
 
     def log(self, name: str, value: float, step: int) -> None:
         """Record one number of a training curve."""
 
     def say(self, message: str) -> None:
         """Show one line to the user."""
+
+    def warn(self, message: str) -> None:
+        """Show one line that a user must not miss, even one who asked for quiet."""
 
 
 class Forgetful:
@@ -198,7 +206,9 @@ class Forgetful:
 class Silent:
     """A monitor that shows nothing."""
 
-    def track(self, steps: Iterable[Item], label: str, total: int) -> Iterator[Item]:
+    def track(
+        self, steps: Iterable[Item], label: str, total: int, done: int = 0
+    ) -> Iterator[Item]:
         """Yield the steps."""
         yield from steps
 
@@ -206,6 +216,9 @@ class Silent:
         """Record nothing."""
 
     def say(self, message: str) -> None:
+        """Show nothing."""
+
+    def warn(self, message: str) -> None:
         """Show nothing."""
 
 
@@ -258,7 +271,11 @@ class Method(Protocol):
         """
 
     def state(self) -> Arrays:
-        """Return what was learned as plain arrays."""
+        """Return what was learned as plain arrays.
+
+        A name that begins with "_" is no parameter of a model (a running mean, a
+        threshold) and is not counted as one.
+        """
 
     def restore(self, state: Arrays) -> None:
         """Take back what `state` gave, on any device."""
@@ -281,6 +298,13 @@ class Dataset(Protocol):
 
     def test(self) -> Lazy[Case]:
         """Return the cases to be judged on, of further subjects."""
+
+    def caveats(self) -> Sequence[str]:
+        """Return what forbids or weakens a conclusion from a table of this dataset.
+
+        Whole sentences, printed with every result: lesions are simulated, healthy
+        material comes from patients ...
+        """
 
 
 @runtime_checkable

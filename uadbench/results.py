@@ -144,10 +144,10 @@ class Run:
 
 
 def find_runs(folder: Path) -> list[Run]:
-    """Return the finished runs that a folder is or holds, by name.
+    """Return the runs that a folder is or holds, by name; some may be unfinished.
 
     Raises:
-        UsageError: there is none, or one is not finished.
+        UsageError: there is none, or none is finished.
     """
     inner = [place.parent for place in sorted(folder.glob("*/run.json"))]
     places = [*([folder] if is_run(folder) else []), *inner]
@@ -155,10 +155,9 @@ def find_runs(folder: Path) -> list[Run]:
         msg = f"{folder}: holds no run folder; give one that 'uadbench run' made."
         raise UsageError(msg)
     runs = [Run.load(place) for place in places]
-    for run in runs:
-        if not run.done:
-            msg = f"{run.folder}: this run is not finished. Repeat its command first."
-            raise UsageError(msg)
+    if not any(run.done for run in runs):
+        msg = f"{folder}: no run in it is finished. Repeat its command first."
+        raise UsageError(msg)
     return runs
 
 
@@ -196,7 +195,7 @@ def clear(folder: Path, *, foreign: bool) -> None:
 
 @contextmanager
 def claim(folder: Path) -> Iterator[None]:
-    """Hold a run folder for this process; the lock ends with the process, however.
+    """Hold a folder of results for this process; however it ends, the lock ends too.
 
     Raises:
         UsageError: another process holds it.
@@ -208,7 +207,7 @@ def claim(folder: Path) -> Iterator[None]:
         try:
             lock.acquire()
         except Timeout:
-            msg = f"{folder}: another uadbench is working on this run. Wait for it."
+            msg = f"{folder}: another uadbench is working in it. Wait for it to end."
             raise UsageError(msg) from None
     try:
         yield

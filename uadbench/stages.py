@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from uadbench import evaluation, files, maps
 from uadbench.checkpoints import FileCheckpoint, load_arrays, save_arrays
 from uadbench.checks import check_scan
-from uadbench.errors import ContractError
+from uadbench.errors import ContractError, DataError
 from uadbench.metrics import ranking
 from uadbench.plans import Job
 from uadbench.prediction import Failure, Success, predict_cases
@@ -23,11 +24,12 @@ from uadbench.thresholds import (
     dice_at,
     oracle,
 )
+from uadbench.timing import Stopwatch
 
 Thresholds = Mapping[str, Threshold]
 
 
-def learn(job: Job, folder: Path, ctx: Context) -> None:
+def learn(job: Job, folder: Path, ctx: Context, watch: Stopwatch) -> None:
     """Let the method learn from its last checkpoint on, or restore what it learned."""
     weights, unfinished = folder / "model.safetensors", folder / "checkpoint"
     if weights.is_file():
@@ -36,7 +38,8 @@ def learn(job: Job, folder: Path, ctx: Context) -> None:
     for scan in job.view.val:
         # An unreadable validation scan has to show before hours of training, not after.
         check_scan(scan)
-    ctx = replace(ctx.child("fit"), checkpoint=FileCheckpoint(unfinished / "fit"))
+    checkpoint = FileCheckpoint(unfinished / "fit", partial(watch.lap, "fit"))
+    ctx = replace(ctx.child("fit"), checkpoint=checkpoint)
     job.method.fit(job.view.train, job.view.val, ctx)
     save_arrays(weights, job.method.state())
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -62,7 +65,9 @@ def calibrate_thresholds(job: Job, folder: Path, ctx: Context) -> Thresholds:
     return thresholds
 
 
-def predict(job: Job, folder: Path, ctx: Context, thresholds: Thresholds) -> None:
+def predict(
+    job: Job, folder: Path, ctx: Context, thresholds: Thresholds, watch: Stopwatch
+) -> None:
     """Predict, score and save every case without a row, and failed ones once more."""
     path = folder / "cases.csv"
     earlier = files.read_rows(path)
@@ -70,10 +75,13 @@ def predict(job: Job, folder: Path, ctx: Context, thresholds: Thresholds) -> Non
     todo = _pick(job.view.test, [n for n in job.view.test.ids if n not in rows])
     outcomes = predict_cases(job.method, job.label, todo, ctx.child("predict"))
     try:
-        for outcome in ctx.monitor.track(outcomes, "predict", len(todo)):
+        total, done = len(job.view.test), len(rows)
+        for outcome in ctx.monitor.track(outcomes, "predict", total, done):
+            watch.lap("predict")
             row = _settle(outcome, job, folder, ctx, thresholds)
             rows[row["case"]] = row
             files.write_rows(path, [rows[n] for n in job.view.test.ids if n in rows])
+            watch.lap("score")
     except ContractError:
         # A method that miscounts has put its predictions on other cases' rows.
         path.unlink(missing_ok=True)
@@ -90,7 +98,7 @@ def _settle(
     """Save what a case left, and return its row."""
     if isinstance(outcome, Failure):
         row = evaluation.failed_case(outcome.id, outcome.error)
-        ctx.monitor.say(f"{outcome.id} failed: {row['error']}")
+        ctx.monitor.warn(f"{outcome.id} failed: {row['error']}")
         files.append_text(folder / "failures.log", outcome.trace)
         return row
     case, prediction = outcome.case, outcome.prediction
@@ -104,7 +112,10 @@ def summarise(job: Job, folder: Path, thresholds: Thresholds) -> None:
     rows = files.read_rows(folder / "cases.csv")
     scored = [row for row in rows if row["status"] == "ok"]
     cases = _pick(job.view.test, [str(row["case"]) for row in scored])
-    voxels = [_read_voxels(job, folder, case) for case in cases]
+    voxels = [
+        _read_voxels(job, folder, case, str(row["content"]))
+        for row, case in zip(scored, cases, strict=True)
+    ]
     scores = [score for score, _, _ in voxels]
     labels = [label for _, label, _ in voxels]
     every_score = np.concatenate([np.zeros(0, np.float32), *scores])
@@ -140,9 +151,20 @@ def _pick(cases: Lazy[Case], names: Sequence[str]) -> Lazy[Case]:
 
 
 def _read_voxels(
-    job: Job, folder: Path, case: Case
+    job: Job, folder: Path, case: Case, content: str
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return score, label and own mask of a case's scored voxels, each (N,)."""
+    """Return score, label and own mask of a case's scored voxels, each (N,).
+
+    Raises:
+        DataError: image or lesion are not those with the hash `content`, which the
+            case was scored on.
+    """
+    if evaluation.content_hash(case) != content:
+        msg = (
+            f"{case.scan.id}: its image or lesion changed since it was scored. Bring "
+            "the old files back, or run again with --overwrite."
+        )
+        raise DataError(msg)
     inside = evaluation.scored_voxels(case)
     own = maps.read_own_mask(folder, job.label, case.scan.id)
     return (

@@ -5,6 +5,15 @@ itermask2-2d  the protocol of Liang et al., MICCAI 2024: one slice a subject, th
               with the most lesion, on 128 x 128 px. Choosing it needs the labels and
               leaves out every healthy slice, so that its numbers are never shown beside
               those of `volume`.
+
+Differs from the paper's code in:
+
+- Slices come from the whole volume; there, from axial slices 70 to 89 of BraTS.
+- Masks stay binary: a pixel is lesion if at least half of it is; there, if any part is.
+- Brain masks are the dataset's; there, what is above 0 in the first modality.
+- The headline's threshold comes from healthy validation scans. What the paper reports,
+  the best threshold on the test labels, is the column "oracle".
+- A case without lesion keeps its row, with its fullest slice; there, it is dropped.
 """
 
 from collections.abc import Callable
@@ -22,6 +31,10 @@ Old = TypeVar("Old")
 New = TypeVar("New")
 
 PAPER_SIZE = 128
+CHOSEN_BY_LABEL = (
+    "Protocol itermask2-2d: the slice of each subject is chosen by its lesion label, "
+    "and no healthy slice is scored. Not comparable with whole volumes."
+)
 # Liang et al. group lesions by their pixels at 128 x 128 px.
 PAPER_STRATA = (
     (1, "no lesion"),
@@ -33,16 +46,23 @@ PAPER_STRATA = (
 
 @dataclass(frozen=True)
 class View:
-    """A dataset as a protocol shows it."""
+    """A dataset as a protocol shows it.
+
+    Attributes:
+        caveats: what forbids or weakens a conclusion from it.
+    """
 
     train: Lazy[Scan]
     val: Lazy[Scan]
     test: Lazy[Case]
+    caveats: tuple[str, ...] = ()
 
 
 def volume(dataset: Dataset) -> View:
     """Return the dataset as it is."""
-    return View(dataset.train(), dataset.val(), dataset.test())
+    return View(
+        dataset.train(), dataset.val(), dataset.test(), tuple(dataset.caveats())
+    )
 
 
 def largest_lesion_slice(dataset: Dataset) -> View:
@@ -51,6 +71,7 @@ def largest_lesion_slice(dataset: Dataset) -> View:
         _map(coarsen_scan, dataset.train()),
         _map(coarsen_scan, dataset.val()),
         _map(_largest_slice, dataset.test()),
+        (*dataset.caveats(), CHOSEN_BY_LABEL),
     )
 
 

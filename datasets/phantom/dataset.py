@@ -72,6 +72,13 @@ class Phantom:
         """Return one case with a lesion for each further subject."""
         return Lazy(_ids("test", self.n_test), self._patient)
 
+    def caveats(self) -> tuple[str, ...]:
+        """Return what a simulation cannot show."""
+        return (
+            "Phantom lesions are simulated: these numbers show that the software "
+            "works, and prove nothing about methods on patients.",
+        )
+
     def _healthy(self, name: str) -> Scan:
         return self._draw(name, None)[0]
 

@@ -1,6 +1,7 @@
 """Between torch and the arrays of the core."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,24 @@ from uadbench.protocols import Arrays
 
 
 def arrays_of(module: nn.Module, name: str) -> dict[str, NDArray[Any]]:
-    """Return weights and buffers as arrays, their keys beginning with "name/"."""
-    return {f"{name}/{key}": to_array(v) for key, v in module.state_dict().items()}
+    """Return weights as arrays "name/...", and buffers as "_name/..."."""
+    state = module.state_dict()
+    return {label: to_array(state[key]) for key, label in _labels(module, name)}
 
 
 def load_arrays(module: nn.Module, arrays: Arrays, name: str) -> None:
     """Copy what `arrays_of` gave into the module, on its own device."""
     own = module.state_dict()
     module.load_state_dict(
-        {key: like(tensor, arrays[f"{name}/{key}"]) for key, tensor in own.items()}
+        {key: like(own[key], arrays[label]) for key, label in _labels(module, name)}
     )
+
+
+def _labels(module: nn.Module, name: str) -> Iterator[tuple[str, str]]:
+    """Yield each key of a module's state and the name of its array."""
+    weights = {key for key, _ in module.named_parameters()}
+    for key in module.state_dict():
+        yield key, f"{name}/{key}" if key in weights else f"_{name}/{key}"
 
 
 def to_array(tensor: Tensor) -> NDArray[Any]:
@@ -46,4 +55,13 @@ def in_batches(
     network: Callable[[Tensor], Tensor], inputs: Tensor, batch: int
 ) -> Tensor:
     """Return what the network makes of the inputs, `batch` at a time."""
-    return torch.cat([network(part) for part in torch.split(inputs, batch)])
+    with repeatable():
+        return torch.cat([network(part) for part in torch.split(inputs, batch)])
+
+
+def repeatable() -> AbstractContextManager[object]:
+    """Return the context in which cuDNN gives the same numbers each time.
+
+    Left to itself it times several algorithms and takes the fastest of that moment.
+    """
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)

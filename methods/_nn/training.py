@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from uadbench.protocols import Arrays, Context
 
-from .tensors import arrays_of, like, load_arrays, to_array
+from .tensors import arrays_of, like, load_arrays, repeatable, to_array
 
 Schedule = Literal["constant", "one-cycle"]
 LOG_EVERY = 25  # steps
@@ -94,9 +94,9 @@ def train(
     start = state.restore(ctx.checkpoint.load())
     saved = time.monotonic()
     network.train()
-    with _own_randomness(device):
-        steps = ctx.monitor.track(range(start, recipe.steps), label, recipe.steps)
-        for number in steps:
+    with _own_randomness(device), repeatable():
+        left = range(start, recipe.steps)
+        for number in ctx.monitor.track(left, label, recipe.steps, start):
             step = _step(number, recipe.batch, count, ctx.seed, device)
             _set_rate(optimiser, learning_rate(recipe, number))
             with mixed_precision(device):

@@ -219,7 +219,7 @@ class IterMask2:
         return {
             **arrays_of(learned.first_step, "first_step"),
             **arrays_of(learned.reconstructor, "reconstructor"),
-            "threshold": np.array([learned.threshold]),
+            "_threshold": np.array([learned.threshold]),
         }
 
     def restore(self, state: Arrays) -> None:
@@ -227,7 +227,7 @@ class IterMask2:
         networks = {name: self._new(name, 0, "cpu").eval() for name in INPUTS}
         for name, network in networks.items():
             load_arrays(network, state, name)
-        self._learned = Learned(**networks, threshold=float(state["threshold"][0]))
+        self._learned = Learned(**networks, threshold=float(state["_threshold"][0]))
 
     def _grid(self) -> Grid:
         return Grid(self.size, self.field, self.normalisation)

@@ -1,7 +1,7 @@
 """The sentences around a table: what the numbers are, and what they don't allow."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from uadbench.results import Run
 
@@ -13,15 +13,12 @@ UNRANKED = "†"
 FEW_SUBJECTS = 50
 SUPERVISION = {
     "none": "no threshold is chosen: the metric ranks voxels",
-    "healthy-val": "chosen on healthy validation scans; no lesion label was seen",
+    "healthy-val": (
+        "chosen on healthy validation scans, in which nothing is labelled; a warning "
+        "says so where these are slices of patients, which labels have told apart"
+    ),
     "lesion-val": "chosen on validation scans with their lesion labels",
     "test-oracle": "chosen on the test labels themselves: an upper bound, never ranked",
-}
-DATASET_WARNINGS = {
-    "phantom": (
-        "Phantom lesions are simulated: these numbers show that the software works, "
-        "and prove nothing about methods on patients."
-    ),
 }
 
 
@@ -91,11 +88,7 @@ def notes(comparison: Comparison) -> list[str]:
 def warnings(comparison: Comparison) -> list[str]:
     """Return what forbids or weakens a conclusion from a table."""
     runs = [run for entry in comparison.entries for run in entry.runs]
-    lines = [
-        text
-        for name, text in DATASET_WARNINGS.items()
-        if name == runs[0].record["dataset"]["name"]
-    ]
+    lines = _recorded(runs)
     subjects = _subjects(comparison)
     if subjects < FEW_SUBJECTS:
         lines.append(
@@ -113,21 +106,23 @@ def warnings(comparison: Comparison) -> list[str]:
             f"No run of '{BASELINE}' is among these: whether a plain intensity "
             "threshold does as well is unknown."
         )
-    lines += [
+    return lines + [
         f"{entry.title}: seed {seed} occurs more than once."
         for entry in comparison.entries
         for seed in _repeated(entry.seeds)
     ]
-    return lines + _recorded(runs)
 
 
-def _recorded(runs: Iterable[Run]) -> list[str]:
-    """Return the warnings in run.json, each with the runs that have it."""
+def _recorded(runs: Sequence[Run]) -> list[str]:
+    """Return the warnings in run.json, with the runs that have it unless all have."""
     found: dict[str, list[str]] = {}
     for run in runs:
         for text in run.record.get("warnings", []):
             found.setdefault(str(text), []).append(run.name)
-    return [f"{', '.join(names)}: {text}" for text, names in found.items()]
+    return [
+        text if len(names) == len(runs) else f"{', '.join(names)}: {text}"
+        for text, names in found.items()
+    ]
 
 
 def _repeated(seeds: tuple[int, ...]) -> list[int]:

@@ -29,11 +29,21 @@ class Ear(Silent):
     def say(self, message: str) -> None:
         self.heard.append(message)
 
+    warn = say
+
+
+def both(plan: Plan, folder: Path, *, overwrite: bool = False) -> list[Run]:
+    """A run and its baseline, none of which may fail."""
+    outcomes = with_baseline(plan, folder, Silent(), overwrite=overwrite)
+    runs = [outcome for outcome in outcomes if isinstance(outcome, Run)]
+    assert len(runs) == len(outcomes)
+    return runs
+
 
 def test_run_has_the_plain_intensity_beside_it(tmp_path: Path) -> None:
     plan = replace(TOY, preset="paper", options={"steps": 2}, seed=1)
 
-    runs = with_baseline(plan, tmp_path / "a", Silent())
+    runs = both(plan, tmp_path / "a")
 
     assert [run.method for run in runs] == ["toy", BASELINE]
     assert [run.folder for run in runs] == [tmp_path / "a", tmp_path / "a" / "baseline"]
@@ -45,16 +55,16 @@ def test_run_has_the_plain_intensity_beside_it(tmp_path: Path) -> None:
 
 
 def test_baseline_alone_has_no_baseline(tmp_path: Path) -> None:
-    runs = with_baseline(replace(TOY, method=BASELINE), tmp_path, Silent())
+    runs = both(replace(TOY, method=BASELINE), tmp_path)
 
     assert [run.method for run in runs] == [BASELINE]
     assert not (tmp_path / "baseline").exists()
 
 
 def test_overwriting_a_run_replaces_its_baseline_too(tmp_path: Path) -> None:
-    with_baseline(TOY, tmp_path, Silent())
+    both(TOY, tmp_path)
 
-    runs = with_baseline(replace(TOY, seed=1), tmp_path, Silent(), overwrite=True)
+    runs = both(replace(TOY, seed=1), tmp_path, overwrite=True)
 
     assert [run.record["seed"] for run in runs] == [1, 1]
 

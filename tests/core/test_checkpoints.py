@@ -81,6 +81,16 @@ def test_parts_have_files_of_their_own(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["fit-first.step.safetensors"]
 
 
+def test_every_save_of_any_part_is_told(tmp_path: Path) -> None:
+    saves: list[str] = []
+    checkpoint = FileCheckpoint(tmp_path / "fit", lambda: saves.append("saved"))
+
+    checkpoint.save({"a": np.zeros(1)})
+    checkpoint.child("part").save({"a": np.zeros(1)})
+
+    assert saves == ["saved", "saved"]
+
+
 @pytest.mark.usefixtures("small_disk")
 def test_full_disk_keeps_the_earlier_checkpoint(tmp_path: Path) -> None:
     checkpoint = FileCheckpoint(tmp_path / "fit")

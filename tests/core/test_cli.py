@@ -68,10 +68,14 @@ def test_quiet_run_prints_nothing(call: Call) -> None:
     assert (done.status, done.out, done.err) == (0, "", "")
 
 
-def test_quiet_run_keeps_quiet_of_a_failed_report(call: Call) -> None:
-    done = call(*RUN, "--seed", "13", "--quiet")
+def test_quiet_run_still_says_what_failed(call: Call) -> None:
+    done = call(*RUN, "--seed", "13", "--set", "fault=raise", "--quiet")
 
-    assert (done.status, done.out, done.err) == (1, "", "")
+    assert (done.status, done.out) == (1, "")
+    assert done.err == (
+        "sub-test1 failed: cannot stand sub-test1\n"
+        "report 'toy' failed: ValueError: thirteen is too much\n"
+    )
 
 
 def test_module_is_the_command_line(
@@ -90,13 +94,26 @@ def test_module_is_the_command_line(
 def test_json_run_prints_json_alone(call: Call) -> None:
     done = call(*RUN, "--json")
 
-    assert set(json.loads(done.out)) == {"toy-toy-seed0", "baseline"}
+    folder = "runs/toy-toy-seed0"
+    assert set(json.loads(done.out)) == {folder, f"{folder}/baseline"}
 
 
 def test_baseline_itself_needs_no_baseline(call: Call) -> None:
     done = call("run", "-m", "intensity", "-d", "toy", "--json", "-q")
 
-    assert set(json.loads(done.out)) == {"intensity-toy-seed0"}
+    assert set(json.loads(done.out)) == {"runs/intensity-toy-seed0"}
+
+
+def test_failed_baseline_costs_neither_run_nor_report(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uadbench.campaign.BASELINE", "broken")
+
+    done = call(*RUN)
+
+    assert done.status == 1
+    assert "baseline failed: methods: 'broken' of package" in done.err
+    assert Path("runs/toy-toy-seed0/report/toy.txt").read_text() == "toy\n"
 
 
 def test_dry_run_shows_the_plan_and_writes_nothing(call: Call, tmp_path: Path) -> None:
@@ -287,15 +304,20 @@ def test_warning_is_one_line(call: Call, monkeypatch: pytest.MonkeyPatch) -> Non
     assert done.status == 0
 
 
-def test_report_of_an_unfinished_run_is_refused(call: Call) -> None:
+def test_report_names_an_unfinished_run_and_shows_the_others(call: Call) -> None:
     call(*RUN, "-q")
     path = Path("runs/toy-toy-seed0/run.json")
     path.write_text(path.read_text().replace('"done"', '"running"'))
 
-    done = call("report", "runs/toy-toy-seed0")
+    done = call("report", "runs/toy-toy-seed0", "--json")
 
-    assert done.status == 2
-    assert "not finished" in done.err
+    assert done.status == 1
+    assert "runs/toy-toy-seed0: left out, it is not finished" in done.err
+    assert set(json.loads(done.out)) == {"runs/toy-toy-seed0/baseline"}
+    table = Path("runs/toy-toy-seed0/report/table.md").read_text()
+    assert "toy-toy-seed0 is left out: its status is 'running'" in table.replace(
+        "\\", ""
+    )
 
 
 def test_help_and_list_need_neither_torch_nor_a_plugin(tmp_path: Path) -> None:

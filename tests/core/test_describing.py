@@ -16,8 +16,8 @@ def make_run(dice: object, title: str = "Autoencoder") -> Run:
     # What `summary` reads from disk the first time.
     run.__dict__["summary"] = {
         "cases": {"expected": 4, "scored": 3, "failed": 1},
-        "subject": {"dice_fpr5": dice},
-        "pooled": {"auprc": 0.25, "prevalence": 0.01, "dice_oracle": None},
+        "subject": {"dice_fpr5": dice, "dice_oracle": {"mean": None, "low": None}},
+        "pooled": {"auprc": 0.25, "prevalence": 0.01},
     }
     return run
 
@@ -42,6 +42,12 @@ def test_a_name_is_described_in_each_kind_that_has_it() -> None:
     assert dataset["licence"] == "none"
     assert dataset["description"].startswith("A third party's package")
     assert report["options"] == []
+
+
+def test_description_is_that_of_the_module_that_is_registered() -> None:
+    (phantom,) = describe("phantom")
+
+    assert phantom["description"].startswith("Simulated patients on real anatomy")
 
 
 def test_unknown_plugin_is_named_with_the_nearest() -> None:
@@ -95,7 +101,7 @@ def test_results_show_mean_interval_and_counts(
 
     shown = plain(capsys)
     # No mask of its own, and an oracle that is undefined.
-    row = "Net [1] (seed 3) 0.500 (0.250-0.750) - 0.250 0.010 - 3/4"
+    row = "Net [1] (seed 3) 0.500 (0.250-0.750) - - 0.250 0.010 3/4"
     assert row in shown
     assert shown.endswith("report: out/index.html")
 
@@ -111,4 +117,4 @@ def test_result_without_interval_shows_none(
 
     show_results([make_run({"mean": mean, "low": None, "high": None})], Path("out"))
 
-    assert f"(seed 3) {words} - 0.250" in plain(capsys)
+    assert f"(seed 3) {words} - - 0.250" in plain(capsys)

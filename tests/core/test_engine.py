@@ -35,7 +35,9 @@ class Fuse(Silent):
         if self.left == 0:
             raise PowerCut
 
-    def track(self, steps: Iterable[Item], label: str, total: int) -> Iterator[Item]:
+    def track(
+        self, steps: Iterable[Item], label: str, total: int, done: int = 0
+    ) -> Iterator[Item]:
         for step in steps:
             self._burn()
             yield step
@@ -53,6 +55,8 @@ class Ear(Silent):
 
     def say(self, message: str) -> None:
         self.heard.append(message)
+
+    warn = say
 
 
 def plan(**options: object) -> Plan:
@@ -125,6 +129,46 @@ def test_finished_run_is_returned_untouched(tmp_path: Path) -> None:
 
     assert again.record == first.record
     assert (tmp_path / "run.json").stat().st_mtime_ns == before
+
+
+def test_run_that_goes_on_with_other_versions_says_so(tmp_path: Path) -> None:
+    engine.run(TOY, tmp_path, Silent())
+    path = tmp_path / "run.json"
+    record = json.loads(path.read_text())
+    record |= {"status": "running", "versions": record["versions"] | {"numpy": "1.0"}}
+    path.write_text(json.dumps(record))
+    ear = Ear()
+
+    again = engine.run(TOY, tmp_path, ear)
+
+    (text,) = again.record["warnings"]
+    now = np.__version__
+    assert text.startswith(f"The run went on with another numpy: {now}, before 1.0.")
+    assert f"warning: {text}" in ear.heard
+
+
+def test_data_that_changed_before_the_run_went_on_are_an_error(
+    tmp_path: Path,
+) -> None:
+    engine.run(TOY, tmp_path, Silent())
+    rows = read_rows(tmp_path / "cases.csv")
+    rows[1]["content"] = "another"
+    write_rows(tmp_path / "cases.csv", rows)
+    path = tmp_path / "run.json"
+    path.write_text(path.read_text().replace('"done"', '"running"'))
+
+    with pytest.raises(DataError, match=r"sub-test1: its image or lesion changed"):
+        engine.run(TOY, tmp_path, Silent())
+
+
+def test_killed_run_keeps_the_seconds_it_had_spent(tmp_path: Path) -> None:
+    # Each step gives three signs: the third step is begun, two are saved.
+    with pytest.raises(PowerCut):
+        engine.run(plan(seconds=0.02), tmp_path, Fuse(8))
+
+    spent = json.loads((tmp_path / "run.json").read_text())["timings"]
+    assert list(spent) == ["fit"]
+    assert spent["fit"] >= 0.04
 
 
 def test_folder_of_another_run_is_refused_with_what_differs(tmp_path: Path) -> None:

@@ -75,6 +75,15 @@ def test_saved_maps_come_back(
     )
 
 
+def test_names_are_bids_entities_whatever_a_method_is_called() -> None:
+    assert score_path(Path(), "cycl-unet", "sub-1").name == (
+        "sub-1_desc-cyclunet_score.nii.gz"
+    )
+    assert mask_path(Path(), "my_net", "sub-1", "fpr5").name == (
+        "sub-1_label-lesion_desc-mynetfpr5_mask.nii.gz"
+    )
+
+
 def test_masks_are_cut_at_their_threshold_inside_what_counts(
     tmp_path: Path, case: Case, prediction: Prediction
 ) -> None:

@@ -26,6 +26,13 @@ def start(*words: str, cwd: Path, **more: object) -> "subprocess.Popen[str]":
     return process
 
 
+def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
+    """Wait until a process has made a file; fail if it ended before."""
+    while not path.exists():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+
+
 def test_killed_run_goes_on_to_the_same_cases(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from uadbench import engine\n"
@@ -38,8 +45,7 @@ def test_killed_run_goes_on_to_the_same_cases(tmp_path: Path) -> None:
 
     for sign in signs:
         process = start("-c", script, "killed", cwd=tmp_path)
-        while not (tmp_path / "killed" / sign).exists():
-            time.sleep(0.01)
+        wait_for(tmp_path / "killed" / sign, process)
         time.sleep(0.15)
         process.kill()
         process.communicate()
@@ -54,8 +60,7 @@ def test_killed_run_goes_on_to_the_same_cases(tmp_path: Path) -> None:
 def test_second_process_on_a_run_folder_is_told(tmp_path: Path) -> None:
     words = (*RUN, "--set", "seconds=0.5")
     first = start(*words, cwd=tmp_path)
-    while not (tmp_path / "runs" / "toy-toy-seed0" / "run.json").exists():
-        time.sleep(0.05)
+    wait_for(tmp_path / "runs" / "toy-toy-seed0" / "run.json", first)
 
     second = start(*words, cwd=tmp_path)
     _, message = second.communicate()
@@ -63,7 +68,7 @@ def test_second_process_on_a_run_folder_is_told(tmp_path: Path) -> None:
     first.communicate()
 
     assert second.returncode == 2
-    assert "another uadbench is working on this run" in message
+    assert "another uadbench is working in it" in message
     # SLURM's way to stop a job is an interruption, not a crash.
     assert first.returncode == 130
 
@@ -81,3 +86,18 @@ def test_disk_that_takes_no_more_gives_one_line_and_keeps_what_is_there(
     assert "cannot be written" in message
     assert "Traceback" not in message
     assert (tmp_path / "runs" / "toy-toy-seed0" / "run.json").is_file()
+
+
+def test_second_compare_in_a_folder_is_told(tmp_path: Path) -> None:
+    words = ("-m", "uadbench", "compare", "-m", "toy", "-d", "toy", "-q")
+    first = start(*words, "--set", "toy.seconds=0.5", cwd=tmp_path)
+    folder = tmp_path / "runs" / "compare-toy"
+    wait_for(folder / "toy-seed0" / "run.json", first)
+
+    second = start(*words, cwd=tmp_path)
+    _, message = second.communicate()
+    first.terminate()
+    first.communicate()
+
+    assert second.returncode == 2
+    assert f"{folder.relative_to(tmp_path)}: another uadbench is working" in message

@@ -32,6 +32,8 @@ class Ear(Silent):
     def say(self, message: str) -> None:
         self.heard.append(message)
 
+    warn = say
+
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
@@ -83,13 +85,31 @@ def test_bars_yield_the_steps_and_show_label_and_number() -> None:
     assert "loss 0.25" in shown
 
 
-def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with Quiet() as quiet:
+def test_quiet_says_nothing_but_warnings() -> None:
+    out = io.StringIO()
+    with Quiet(Console(file=out)) as quiet:
         assert list(quiet.track("ab", "fit", 2)) == ["a", "b"]
         quiet.log("fit/loss", 1.0, 0)
         quiet.say("hello")
+        quiet.warn("look out")
 
-    assert capsys.readouterr() == ("", "")
+    assert out.getvalue() == "look out\n"
+
+
+def test_lines_of_resumed_work_count_what_was_done_before(clock: Clock) -> None:
+    out = io.StringIO()
+    with Lines(Console(file=out)) as lines:
+        list(lines.track(range(4, 6), "fit", 6, 4))
+
+    assert out.getvalue() == "fit 6/6 0 s\n"
+
+
+def test_bar_of_resumed_work_starts_where_it_was() -> None:
+    out = io.StringIO()
+    with Bars(Console(file=out, force_terminal=True, width=120)) as bars:
+        list(bars.track("ef", "fit", 6, 4))
+
+    assert "6/6" in out.getvalue()
 
 
 def test_monitor_fits_where_stderr_goes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,12 +118,20 @@ def test_find_runs_refuses_a_folder_without_run(tmp_path: Path, name: str) -> No
         find_runs(tmp_path / name)
 
 
-def test_find_runs_refuses_an_unfinished_run(tmp_path: Path) -> None:
+def test_find_runs_wants_a_finished_run(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", status="running")
+
+    with pytest.raises(UsageError, match="no run in it is finished"):
+        find_runs(tmp_path)
+
+
+def test_find_runs_returns_an_unfinished_run_beside_a_finished_one(
+    tmp_path: Path,
+) -> None:
     make_run(tmp_path / "a")
     make_run(tmp_path / "b", status="running")
 
-    with pytest.raises(UsageError, match="b: this run is not finished"):
-        find_runs(tmp_path)
+    assert [run.done for run in find_runs(tmp_path)] == [True, False]
 
 
 def test_clear_removes_what_a_run_left_and_nothing_foreign(tmp_path: Path) -> None:

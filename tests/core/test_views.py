@@ -29,6 +29,9 @@ class Cohort:
     def test(self) -> Lazy[Case]:
         return Lazy(["sub-3"], lambda _: self._case)
 
+    def caveats(self) -> tuple[str, ...]:
+        return ("made up",)
+
 
 def make_scan(
     shape: tuple[int, int, int] = (128, 128, 4),
@@ -96,6 +99,15 @@ def test_paper_protocol_keeps_ids_and_subjects_and_resizes_healthy_scans() -> No
     assert seen.val[0].slices == (0, 1, 2, 3)
     # The longer side, 96 * 2 mm, fills 128 px.
     assert seen.val[0].spacing == (1.5, 1.5, 5.0)
+
+
+def test_protocol_of_the_paper_adds_its_own_caveat() -> None:
+    cohort = Cohort(Case(make_scan(), lesion_of({0: 1})))
+
+    assert view(cohort, "volume").caveats == ("made up",)
+    first, second = view(cohort, "itermask2-2d").caveats
+    assert first == "made up"
+    assert "chosen by its lesion label" in second
 
 
 def test_slice_with_the_most_lesion_is_chosen_among_those_that_count() -> None:

@@ -217,6 +217,21 @@ def test_controls_are_learned_from_and_patients_are_the_test(folder: Folder) -> 
     assert dataset.test()[0].strata == {"group": "MS"}
 
 
+def test_healthy_slices_of_patients_come_with_a_caveat(ten: Folder) -> None:
+    (caveat,) = Bids(root=ten.root).caveats()
+
+    assert caveat.startswith("No healthy person is among these data")
+
+
+def test_healthy_controls_need_no_caveat(folder: Folder) -> None:
+    groups = {f"sub-{number}": "HC" if number < 3 else "MS" for number in range(4)}
+    for subject, group in groups.items():
+        folder.add(subject, lesion=None if group == "HC" else (2,))
+    folder.participants(groups)
+
+    assert Bids(root=folder.root).caveats() == ()
+
+
 def test_strata_come_from_participants(four: Folder) -> None:
     sites = {f"sub-{number}": "AB"[number % 2] for number in range(4)}
     four.participants(sites, column="site")

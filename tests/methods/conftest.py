@@ -64,7 +64,9 @@ class Diary:
     curve: list[tuple[str, float, int]] = field(default_factory=list)
     steps: dict[str, list[Any]] = field(default_factory=dict)
 
-    def track(self, steps: Iterable[Any], label: str, total: int) -> Iterator[Any]:
+    def track(
+        self, steps: Iterable[Any], label: str, total: int, done: int = 0
+    ) -> Iterator[Any]:
         for step in steps:
             if self.kill == (label, step):
                 raise KilledError
@@ -76,6 +78,8 @@ class Diary:
 
     def say(self, message: str) -> None:
         raise AssertionError(message)
+
+    warn = say
 
 
 @pytest.fixture

@@ -54,6 +54,21 @@ def test_lesions_may_be_bright_or_dark(
     assert correlation == pytest.approx(order)
 
 
+@pytest.mark.parametrize(
+    ("modality", "order"),
+    [("T1", -1), ("T1w", -1), ("T2", 1), ("FLAIR", 1), ("T1ce", 1)],
+)
+def test_lesions_are_dark_on_t1_unless_told_otherwise(
+    modality: str, order: int, scan: Callable[..., Scan]
+) -> None:
+    brain = replace(scan("a"), modalities=(modality,))
+
+    (prediction,) = predict(build(), brain)
+
+    inside = brain.brain
+    assert (np.sign(prediction.score[inside]) == order).all()
+
+
 def test_only_brain_in_slices_that_count_is_scored(scan: Callable[..., Scan]) -> None:
     brain = scan("a", slices=(1,))
 

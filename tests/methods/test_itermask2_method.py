@@ -141,7 +141,7 @@ def test_state_is_all_that_a_prediction_needs(
 
 
 def test_threshold_leaves_a_fifth_of_healthy_errors_above(trained: IterMask2) -> None:
-    threshold = trained.state()["threshold"]
+    threshold = trained.state()["_threshold"]
 
     assert threshold.shape == (1,)
     assert 0 < threshold[0] < 0.1

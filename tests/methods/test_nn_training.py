@@ -135,6 +135,16 @@ def test_the_average_of_the_weights_is_returned_in_eval_mode() -> None:
     assert not averaged.training
 
 
+def test_state_tells_weights_from_what_is_no_parameter() -> None:
+    layer = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
+
+    arrays = arrays_of(layer, "net")
+
+    counted = sum(a.size for name, a in arrays.items() if not name.startswith("_"))
+    assert counted == sum(p.numel() for p in layer.parameters())
+    assert "_net/1.running_mean" in arrays
+
+
 @pytest.mark.parametrize(("clip", "largest"), [(0.0, None), (0.5, 0.5)])
 def test_gradients_are_clipped_where_the_recipe_says_so(
     clip: float, largest: float | None

@@ -76,6 +76,10 @@ class ToyDataset:
             ids[0] = "sub-train0"
         return Lazy(ids, self._case)
 
+    def caveats(self) -> Sequence[str]:
+        """None."""
+        return ()
+
     def _scans(self, part: str, count: int) -> Lazy[Scan]:
         ids = [f"sub-{part}{i}" for i in range(count)]
         return Lazy(ids, lambda name: make_scan(name, self.seed))

@@ -1,0 +1,21 @@
+import time
+
+import pytest
+
+from uadbench.timing import Stopwatch
+
+
+def test_laps_add_up_by_stage_and_to_earlier_attempts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moments = iter([10.0, 13.0, 14.0, 16.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(moments))
+    seconds, saved = {"fit": 100.0}, []
+
+    watch = Stopwatch(seconds, lambda: saved.append(dict(seconds)))
+    for stage in ("fit", "predict", "fit"):
+        watch.lap(stage)
+
+    assert seconds == {"fit": 105.0, "predict": 1.0}
+    assert saved[0] == {"fit": 103.0}
+    assert len(saved) == 3
