@@ -37,6 +37,21 @@ def shared_options(command: Command) -> Command:
                 help="volume, or itermask2-2d (that paper's: one slice a subject).",
             ),
             click.option(
+                "--threshold",
+                "thresholds",
+                multiple=True,
+                metavar="STRATEGY",
+                help="A further threshold, such as fixed:0.5; repeat for more. See "
+                "'uadbench list thresholds'.",
+            ),
+            click.option(
+                "--postprocess",
+                default="",
+                metavar="STEPS",
+                help="Such as median:3,min-volume:20; raw results stand beside. See "
+                "'uadbench list postprocess'.",
+            ),
+            click.option(
                 "--device",
                 default="auto",
                 show_default=True,
@@ -90,6 +105,8 @@ def make_plan(
         seed=seed,
         device=shared["device"],
         limit=shared["limit"],
+        thresholds=shared["thresholds"],
+        postprocess=shared["postprocess"],
     )
 
 

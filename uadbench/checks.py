@@ -72,17 +72,23 @@ def _rules(scan: Scan) -> Iterator[tuple[bool, str]]:
 def check_view(view: View, label: str) -> None:
     """Raise unless train, val and test are non-empty and share no subject.
 
+    Labelled validation cases may be absent, and may be of the subjects of val.
+
     Raises:
         DataError: a part is empty, or a subject is in two of them.
     """
     parts = {"train": view.train, "val": view.val, "test": view.test}
+    labelled = {"the labelled validation cases": view.labelled}
     for name, items in parts.items():
         if not len(items):
             msg = f"{label}: no subject in '{name}'. Give it more, or split otherwise."
             raise DataError(msg)
         _check_unique(f"{label}: {name}", items.ids)
-    for first, second in combinations(parts, 2):
-        shared = sorted(set(parts[first].subjects) & set(parts[second].subjects))
+    every = {**parts, **labelled}
+    for first, second in combinations(every, 2):
+        if first == "val" and second in labelled:
+            continue
+        shared = sorted(set(every[first].subjects) & set(every[second].subjects))
         if shared:
             msg = (
                 f"{label}: {len(shared)} subjects are both in {first} and {second}: "

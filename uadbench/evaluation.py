@@ -1,22 +1,37 @@
-"""From predictions to rows and a summary: who is counted where."""
+"""From predictions to the rows of cases.csv: what is counted where, case by case."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uadbench.metrics import OVERLAP, Ranking, ranking
-from uadbench.protocols import Case, Prediction
-from uadbench.thresholds import Threshold
+from uadbench.metrics import (
+    SUBJECT_SCORES,
+    Confusion,
+    confusion,
+    fpr_at_tpr,
+    lesion_detection,
+    psnr,
+    rank_summary,
+    size_stratum_ml,
+    ssim,
+    surface_distances,
+)
+from uadbench.protocols import Arrays, Case
+from uadbench.variants import Reading
 
 Row = dict[str, object]
-RESAMPLES = 10_000
-CURVE_COLUMNS = ("threshold", "precision", "recall", "fpr")
+Mask = NDArray[np.bool_]
+# Of the surface Dice, in mm: about the distance at which two raters draw a border.
+TOLERANCE = 2.0
+# Smaller images have no window for the structural similarity.
+SMALLEST = 11
 
 
-def scored_voxels(case: Case) -> NDArray[np.bool_]:
+def scored_voxels(case: Case) -> Mask:
     """Return what metrics count: brain, in slices that count, not ignored."""
     inside = case.scan.scored
     return inside if case.ignore is None else inside & ~case.ignore
@@ -31,133 +46,108 @@ def content_hash(case: Case) -> str:
 
 
 def score_case(
-    case: Case, prediction: Prediction, thresholds: Mapping[str, Threshold]
+    case: Case, subject: str, readings: Iterable[Reading], extras: Arrays
 ) -> Row:
-    """Return a case's row: what needs no other case to be known."""
+    """Return a case's row: what needs no other case to be known.
+
+    Args:
+        case: with its reference.
+        subject: the person; several cases may be of one.
+        readings: the raw maps and, perhaps, the processed ones.
+        extras: of the prediction; "input" and "reconstruction" are compared.
+    """
     inside = scored_voxels(case)
-    scores, labels = prediction.score[inside], case.lesion[inside]
-    own = None if prediction.mask is None else prediction.mask[inside]
-    ranks = ranking(scores, labels)
+    labels = case.lesion[inside]
     volume = float(np.prod(case.scan.spacing)) / 1000
+    lesion_ml = float(labels.sum()) * volume
+    strata = {"size": size_stratum_ml(lesion_ml), **case.strata}
     row: Row = {
         "case": case.scan.id,
+        "subject": subject,
         "status": "ok",
         "error": "",
-        **{f"stratum_{name}": group for name, group in case.strata.items()},
-        "lesion_ml": ranks.positives * volume,
+        **{f"stratum_{name}": group for name, group in strata.items()},
+        "lesion_ml": lesion_ml,
         "brain_ml": len(labels) * volume,
-        "prevalence": ranks.positives / len(labels) if len(labels) else float("nan"),
-        "auprc": ranks.average_precision(),
-        "auroc": ranks.auroc(),
-        "dice_oracle_case": ranks.best_dice()[0],
-        "content": content_hash(case),
+        "prevalence": float(labels.mean()) if len(labels) else math.nan,
     }
-    for suffix, threshold in thresholds.items():
-        row |= overlap(threshold.apply(scores, own), labels, suffix)
-    return row
+    for reading in readings:
+        row |= _ranked(reading, inside, labels)
+        for suffix, mask in reading.masks.items():
+            row |= overlap(confusion(mask[inside], labels), suffix)
+            row |= shapes(mask, case, suffix)
+        lost = inside & case.lesion & ~reading.variant.pipeline.kept(case.scan)
+        if reading.variant.suffix:
+            row[f"lost_ml{reading.variant.suffix}"] = float(lost.sum()) * volume
+    row |= _reconstructed(extras, inside & ~case.lesion)
+    return row | {"content": content_hash(case)}
 
 
-def failed_case(name: str, error: Exception) -> Row:
+def failed_case(name: str, subject: str, error: Exception) -> Row:
     """Return the row of a case that gave no prediction."""
     words = " ".join(str(error).split()) or type(error).__name__
-    return {"case": name, "status": "failed", "error": words}
+    return {"case": name, "subject": subject, "status": "failed", "error": words}
 
 
-def overlap(pred: NDArray[np.bool_], ref: NDArray[np.bool_], suffix: str) -> Row:
-    """Return every overlap metric of a mask under its column's name."""
-    return {f"{name}_{suffix}": metric(pred, ref) for name, metric in OVERLAP.items()}
+def overlap(counts: Confusion, suffix: str) -> Row:
+    """Return every overlap metric under its column's name."""
+    return {f"{name}_{suffix}": value for name, value in counts.metrics().items()}
 
 
-def summarise(rows: Sequence[Mapping[str, Any]], pooled: Row) -> Row:
-    """Return summary.json: counts, means over subjects with intervals, pooled metrics.
+def shapes(mask: Mask, case: Case, suffix: str) -> Row:
+    """Return what depends on how voxels lie together: surfaces and whole lesions.
 
-    Args:
-        rows: of cases.csv.
-        pooled: metrics over the voxels of all cases together.
+    Only the slices that count exist here: a lesion ends where they end. A single slice
+    is measured in its plane. `missed` is 1 where nothing is predicted although there is
+    a lesion, whose distances are then the diagonal of the image.
     """
-    scored = [row for row in rows if row["status"] == "ok"]
-    names = dict.fromkeys(
-        name
-        for row in scored
-        for name, value in row.items()
-        if isinstance(value, float)
+    inside = scored_voxels(case)
+    slices = case.scan.slices
+    part = (..., slice(min(slices), max(slices) + 1))
+    found, lesion = (mask & inside)[part], (case.lesion & inside)[part]
+    planar = len(slices) == 1
+    distances = surface_distances(
+        found[..., 0] if planar else found,
+        lesion[..., 0] if planar else lesion,
+        case.scan.spacing[:2] if planar else case.scan.spacing,
     )
+    lesions = lesion_detection(found, lesion, case.scan.spacing)
+    row = {
+        "hd95": distances.hausdorff95(),
+        "nsd": distances.surface_dice(TOLERANCE),
+        "missed": float(not found.any()) if lesion.any() else math.nan,
+        "lesion_precision": lesions.precision,
+        "lesion_recall": lesions.recall,
+        "lesion_f1": lesions.f1,
+        "lesion_fp": float(lesions.false_positives),
+        "lesion_fp_ml": lesions.false_positive_ml,
+    }
+    return {f"{name}_{suffix}": value for name, value in row.items()}
+
+
+def _ranked(reading: Reading, inside: Mask, labels: Mask) -> Row:
+    """Return the metrics of a score map that need no threshold."""
+    scores = reading.score[inside]
+    ranks = rank_summary(scores, labels)
+    row = {
+        "auprc": ranks.average_precision,
+        "auroc": ranks.auroc,
+        "fpr_at_tpr95": fpr_at_tpr(scores, labels),
+        "dice_oracle_case": ranks.best_dice,
+        **{name: pool(scores) for name, pool in SUBJECT_SCORES.items()},
+    }
+    return {name + reading.variant.suffix: value for name, value in row.items()}
+
+
+def _reconstructed(extras: Arrays, healthy: Mask) -> Mapping[str, Any]:
+    """Return how well healthy brain is reconstructed; {} where nothing is."""
+    names = ("input", "reconstruction")
+    if not all(name in extras for name in names) or min(healthy.shape[:2]) < SMALLEST:
+        return {}
+    image, copy = (np.asarray(extras[name], np.float32) for name in names)
+    ratio = psnr(image, copy, healthy)
+    # Without any error the ratio is infinite, which no mean survives.
     return {
-        "cases": {
-            "expected": len(rows),
-            "scored": len(scored),
-            "failed": len(rows) - len(scored),
-        },
-        "subject": {name: interval([row[name] for row in scored]) for name in names},
-        "pooled": pooled,
+        "ssim": ssim(image, copy, healthy),
+        "psnr": ratio if math.isfinite(ratio) else math.nan,
     }
-
-
-def interval(values: Iterable[float]) -> dict[str, float]:
-    """Return the mean of the defined values with its 95 % bootstrap interval.
-
-    BCa over cases, 10,000 resamples, always the same ones (Efron 1987). An interval
-    needs three values that are not all equal; otherwise it is NaN.
-    """
-    from scipy.stats import bootstrap
-
-    every = np.array(list(values), float)
-    known = every[~np.isnan(every)]
-    low = high = float("nan")
-    # Values that differ by rounding alone leave BCa nothing but rounding to divide by.
-    if len(known) >= 3 and not np.allclose(known, known[0], rtol=1e-9, atol=1e-12):
-        found = bootstrap(
-            (known,), np.mean, n_resamples=RESAMPLES, rng=np.random.default_rng(0)
-        )
-        low, high = (float(edge) for edge in found.confidence_interval)
-    return {
-        "mean": float(known.mean()) if len(known) else float("nan"),
-        "low": low,
-        "high": high,
-        "n": len(known),
-        "undefined": len(every) - len(known),
-    }
-
-
-def pool(
-    labels: NDArray[np.bool_], ranks: Ranking, masks: Mapping[str, NDArray[np.bool_]]
-) -> Row:
-    """Return the metrics over the voxels of all cases together.
-
-    Args:
-        labels: (N,) whether each scored voxel is lesion.
-        ranks: their ranking.
-        masks: (N,) predicted masks by suffix.
-
-    The pooled oracle is exact and has a threshold of its own: that of the rows is the
-    best for the mean over cases.
-    """
-    best, value = ranks.best_dice()
-    pooled: Row = {
-        "auprc": ranks.average_precision(),
-        "auroc": ranks.auroc(),
-        "prevalence": float(labels.mean()) if len(labels) else float("nan"),
-        "dice_oracle": best,
-        "threshold_oracle": value,
-    }
-    for suffix, mask in masks.items():
-        pooled |= overlap(mask, labels, suffix)
-    return pooled
-
-
-def curve(ranks: Ranking, thresholds: NDArray[np.floating]) -> list[Row]:
-    """Return the rows of curve.csv at some of a ranking's thresholds."""
-    index = np.searchsorted(-ranks.thresholds, -thresholds)
-    columns = (
-        ranks.thresholds,
-        ranks.precision,
-        ranks.recall,
-        ranks.false_positive_rate,
-    )
-    return [
-        {
-            name: float(values[i])
-            for name, values in zip(CURVE_COLUMNS, columns, strict=True)
-        }
-        for i in index
-    ]

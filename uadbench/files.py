@@ -14,7 +14,7 @@ import numpy as np
 from uadbench.errors import OutputError, UsageError
 
 # The case "007" and the hash "12345678" are words.
-TEXT = ("case", "status", "error", "content")
+TEXT = ("case", "subject", "status", "error", "content")
 Row = Mapping[str, object]
 
 

@@ -32,19 +32,18 @@ def save_maps(
     folder: Path,
     method: str,
     scan: Scan,
-    prediction: Prediction,
+    score: NDArray[np.float32],
+    masks: Mapping[str, NDArray[np.bool_]],
     thresholds: Mapping[str, Threshold],
 ) -> None:
-    """Write the score and a mask for each threshold."""
+    """Write the score and the mask of each threshold."""
     description = folder / "maps" / "dataset_description.json"
     if not description.is_file():
         write_json(description, _describe(method))
-    score = prediction.score
-    for suffix, threshold in thresholds.items():
+    for suffix, mask in masks.items():
         path = mask_path(folder, method, scan.id, suffix)
-        mask = threshold.apply(score, prediction.mask) & scan.scored
         _save(path, mask, scan, np.uint8)
-        sidecar = {"Type": "Lesion", "Threshold": threshold.record()}
+        sidecar = {"Type": "Lesion", "Threshold": thresholds[suffix].record()}
         write_json(path.with_name(path.name.replace(".nii.gz", ".json")), sidecar)
     # The score comes last: where it is, the case's maps are whole.
     _save(score_path(folder, method, scan.id), score, scan, np.float32)
@@ -76,19 +75,18 @@ def save_shown(
     folder: Path,
     case: Case,
     prediction: Prediction,
-    thresholds: Mapping[str, Threshold],
+    masks: Mapping[str, NDArray[np.bool_]],
 ) -> None:
     """Write the slice of a case that figures show, with the method's extras of it."""
     scan = case.scan
     z = shown_slice(case)
-    headline = thresholds[HEADLINE].apply(prediction.score, prediction.mask)
     volumes: dict[str, NDArray[Any]] = {
         **prediction.extras,
         "image": scan.image[0],
         "brain": scan.brain,
         "lesion": case.lesion,
         "score": prediction.score,
-        "mask": headline & scan.scored,
+        "mask": masks[HEADLINE],
     }
     if prediction.mask is not None:
         volumes["own"] = prediction.mask

@@ -8,8 +8,12 @@ from typing import Any
 
 from uadbench import environment, options, registry
 from uadbench.checks import check_view
-from uadbench.errors import UsageError, check_known
+from uadbench.errors import DataError, UsageError, check_known
+from uadbench.postprocess import Pipeline
 from uadbench.protocols import Method
+from uadbench.specs import Spec
+from uadbench.thresholds import LESION, strategies
+from uadbench.variants import Variant, variants
 from uadbench.views import PROTOCOLS, View, view
 
 
@@ -20,6 +24,8 @@ class Plan:
     Attributes:
         preset: of the method; None takes "demo" if there is one, or else the defaults.
         limit: score only the first cases, to try things out.
+        thresholds: strategies besides the default ones, such as "fixed:0.5".
+        postprocess: steps such as "median:3,min-volume:20"; "" for none.
     """
 
     method: str
@@ -31,6 +37,8 @@ class Plan:
     seed: int = 0
     device: str = "auto"
     limit: int | None = None
+    thresholds: tuple[str, ...] = ()
+    postprocess: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +61,16 @@ class Job:
     def label(self) -> str:
         """The method's name."""
         return str(self.config["method"]["name"])
+
+    @property
+    def strategies(self) -> tuple[Spec, ...]:
+        """How thresholds are chosen."""
+        return strategies(self.config["thresholds"])
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The raw maps and, if asked for, the processed ones."""
+        return variants(Pipeline.parse(self.config["postprocess"]))
 
     @property
     def pipeline(self) -> str:
@@ -93,6 +111,8 @@ def describe(plan: Plan) -> dict[str, Any]:
         "protocol": plan.protocol,
         "seed": plan.seed,
         "limit": plan.limit,
+        "thresholds": [str(spec) for spec in strategies(plan.thresholds)],
+        "postprocess": str(Pipeline.parse(plan.postprocess)),
     }
 
 
@@ -107,6 +127,12 @@ def resolve(plan: Plan) -> Job:
     method = _build("methods", config["method"])
     seen = view(_build("datasets", config["dataset"]), plan.protocol)
     check_view(seen, plan.dataset)
+    if Spec(LESION) in strategies(plan.thresholds) and not len(seen.labelled):
+        msg = (
+            f"{plan.dataset}: no labelled validation case, which '{LESION}' needs. "
+            "Leave that threshold out, or give subjects with lesions to 'val'."
+        )
+        raise DataError(msg)
     if plan.limit is not None:
         seen = replace(seen, test=seen.test[: plan.limit])
     return Job(method, seen, config, environment.resolve_device(plan.device))

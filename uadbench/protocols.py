@@ -299,6 +299,13 @@ class Dataset(Protocol):
     def test(self) -> Lazy[Case]:
         """Return the cases to be judged on, of further subjects."""
 
+    def labelled(self) -> Lazy[Case]:
+        """Return validation cases with their lesions; empty where there are none.
+
+        Subjects of `val` or of no other part. Only a threshold of the supervision level
+        "lesion-val" is chosen on them, never a method.
+        """
+
     def caveats(self) -> Sequence[str]:
         """Return what forbids or weakens a conclusion from a table of this dataset.
 

@@ -1,7 +1,7 @@
 """The run folder: what a run leaves on disk, written atomically and read back.
 
 runs/<name>/run.json           status, options, seed, versions, hardware, timings
-            cases.csv          one row for each test case
+            cases.csv          one row for each test case, with its subject
             summary.json       means with confidence intervals, pooled metrics, counts
             thresholds.json    value, strategy, supervision, hash of the pipeline
             curve.csv          pooled precision, recall and FPR by threshold
@@ -31,7 +31,7 @@ from uadbench.files import read_json, read_rows, saving
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = 1
+FORMAT = 2
 # What a run folder holds beside run.json.
 CONTENT = (
     "baseline",

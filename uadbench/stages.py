@@ -1,7 +1,7 @@
 """The four stages of a run; each returns at once if its result is in the run folder."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,24 +9,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from uadbench import evaluation, files, maps
+from uadbench import evaluation, files, maps, summary
+from uadbench.calibration import Healthy, calibrate, own_mask
 from uadbench.checkpoints import FileCheckpoint, load_arrays, save_arrays
 from uadbench.checks import check_scan
 from uadbench.errors import ContractError, DataError
-from uadbench.metrics import ranking
+from uadbench.oracle import best, candidates, counts_at
 from uadbench.plans import Job
 from uadbench.prediction import Failure, Success, predict_cases
-from uadbench.protocols import Case, Context, Lazy, Scan
-from uadbench.thresholds import (
-    Threshold,
-    calibrate,
-    candidates,
-    dice_at,
-    oracle,
-)
+from uadbench.protocols import Case, Context, Lazy, Prediction, Scan
+from uadbench.specs import Spec
+from uadbench.summary import Pool
+from uadbench.thresholds import LESION, ORACLE, SUPERVISION, Threshold
 from uadbench.timing import Stopwatch
+from uadbench.variants import Reading, Variant, read
 
 Thresholds = Mapping[str, Threshold]
+Mask = NDArray[np.bool_]
 
 
 def learn(job: Job, folder: Path, ctx: Context, watch: Stopwatch) -> None:
@@ -46,21 +45,30 @@ def learn(job: Job, folder: Path, ctx: Context, watch: Stopwatch) -> None:
 
 
 def calibrate_thresholds(job: Job, folder: Path, ctx: Context) -> Thresholds:
-    """Return the thresholds that healthy validation scans give; no label is seen."""
+    """Return the thresholds that validation scans give.
+
+    Healthy ones, of which no label is seen; labelled ones too where a strategy of the
+    level "lesion-val" is asked for.
+    """
     path = folder / "thresholds.json"
     if path.is_file():
         return _load_thresholds(path, job.pipeline)
-    healthy = Lazy(job.view.val.ids, lambda name: _without_lesion(job.view.val, name))
-    outcomes = predict_cases(job.method, job.label, healthy, ctx.child("calibrate"))
-    scores, own = [], False
-    for outcome in ctx.monitor.track(outcomes, "calibrate", len(healthy)):
-        if isinstance(outcome, Failure):
-            raise outcome.error
-        scores.append(outcome.prediction.score[outcome.case.scan.scored])
-        own = outcome.prediction.mask is not None
-    thresholds = calibrate(np.concatenate(scores), job.pipeline)
-    if own:
-        thresholds["own"] = Threshold(None, "own", "healthy-val", job.pipeline)
+    val = job.view.val
+    healthy = Lazy(val.ids, lambda name: _without_lesion(val, name))
+    pools = [Healthy(variant.pipeline) for variant in job.variants]
+    own = False
+    for case, prediction in _all_predicted(job, healthy, ctx, "calibrate"):
+        for pool in pools:
+            pool.add(case.scan, prediction.score)
+        own = prediction.mask is not None
+    labelled = _labelled(job, ctx)
+    thresholds: dict[str, Threshold] = {}
+    for variant, pool in zip(job.variants, pools, strict=True):
+        thresholds |= calibrate(
+            job.strategies, variant, pool, labelled[variant], job.pipeline
+        )
+        if own:
+            thresholds |= own_mask(variant, job.pipeline)
     _save_thresholds(path, thresholds)
     return thresholds
 
@@ -74,8 +82,8 @@ def predict(
     rows = {row["case"]: row for row in earlier if row["status"] == "ok"}
     todo = _pick(job.view.test, [n for n in job.view.test.ids if n not in rows])
     outcomes = predict_cases(job.method, job.label, todo, ctx.child("predict"))
+    total, done = len(job.view.test), len(rows)
     try:
-        total, done = len(job.view.test), len(rows)
         for outcome in ctx.monitor.track(outcomes, "predict", total, done):
             watch.lap("predict")
             row = _settle(outcome, job, folder, ctx, thresholds)
@@ -88,6 +96,33 @@ def predict(
         raise
 
 
+def summarise(job: Job, folder: Path, thresholds: Thresholds) -> None:
+    """Add what needs every case: pooled metrics, their curve, the oracle's columns.
+
+    The cases are read twice, one at a time: once to pool their voxels, once to find the
+    threshold that is best for all.
+    """
+    rows = files.read_rows(folder / "cases.csv")
+    scored = [row for row in rows if row["status"] == "ok"]
+    pools = {variant: Pool() for variant in job.variants}
+    for case, readings in _saved(job, folder, scored, thresholds):
+        inside = evaluation.scored_voxels(case)
+        for reading in readings:
+            pools[reading.variant].add(reading, inside, case.lesion[inside])
+    raw = pools[job.variants[0]].curve.ranking()
+    curve = summary.curve_rows(raw, candidates(raw))
+    oracles = _oracles(job, folder, scored, pools)
+    pooled = {
+        name: value
+        for variant, pool in pools.items()
+        for name, value in pool.metrics(variant.suffix).items()
+    }
+    _save_thresholds(folder / "thresholds.json", {**thresholds, **oracles})
+    files.write_rows(folder / "curve.csv", curve, summary.CURVE_COLUMNS)
+    files.write_rows(folder / "cases.csv", rows)
+    files.write_json(folder / "summary.json", summary.summarise(rows, pooled))
+
+
 def _settle(
     outcome: Success | Failure,
     job: Job,
@@ -96,49 +131,109 @@ def _settle(
     thresholds: Thresholds,
 ) -> evaluation.Row:
     """Save what a case left, and return its row."""
+    test = job.view.test
     if isinstance(outcome, Failure):
-        row = evaluation.failed_case(outcome.id, outcome.error)
+        subject = test.subjects[test.ids.index(outcome.id)]
+        row = evaluation.failed_case(outcome.id, subject, outcome.error)
         ctx.monitor.warn(f"{outcome.id} failed: {row['error']}")
         files.append_text(folder / "failures.log", outcome.trace)
         return row
     case, prediction = outcome.case, outcome.prediction
-    maps.save_maps(folder, job.label, case.scan, prediction, thresholds)
-    maps.save_shown(folder, case, prediction, thresholds)
-    return evaluation.score_case(case, prediction, thresholds)
+    readings = [read(case.scan, prediction, v, thresholds) for v in job.variants]
+    masks = {name: mask for r in readings for name, mask in r.masks.items()}
+    maps.save_maps(folder, job.label, case.scan, prediction.score, masks, thresholds)
+    maps.save_shown(folder, case, prediction, masks)
+    subject = test.subjects[test.ids.index(case.scan.id)]
+    return evaluation.score_case(case, subject, readings, prediction.extras)
 
 
-def summarise(job: Job, folder: Path, thresholds: Thresholds) -> None:
-    """Add what needs every case: pooled metrics, their curve, the oracle's columns."""
-    rows = files.read_rows(folder / "cases.csv")
-    scored = [row for row in rows if row["status"] == "ok"]
+def _oracles(
+    job: Job,
+    folder: Path,
+    scored: Sequence[dict[str, object]],
+    pools: Mapping[Variant, Pool],
+) -> dict[str, Threshold]:
+    """Add the best threshold's columns to the rows; return it for each variant.
+
+    Not for masks that were cleaned up: the best cut before cleaning is no upper bound
+    after it. Without any lesion no threshold is the best, and there are no columns.
+    """
+    found = {}
+    for variant, pool in pools.items():
+        if variant.pipeline.cuts_masks:
+            continue
+        grid = candidates(pool.curve.ranking())
+        counts = [
+            counts_at(grid, reading.score[inside], case.lesion[inside])
+            for case, (reading,) in _saved(job, folder, scored, {}, (variant,))
+            for inside in [evaluation.scored_voxels(case)]
+        ]
+        index = best(counts)
+        if index is not None:
+            suffix = ORACLE + variant.suffix
+            for row, of_case in zip(scored, counts, strict=True):
+                row |= evaluation.overlap(of_case.at(index), suffix)
+        value = float("nan") if index is None else float(grid[index])
+        found[ORACLE + variant.suffix] = Threshold(
+            value, ORACLE, SUPERVISION[ORACLE], job.pipeline, str(variant.pipeline)
+        )
+    return found
+
+
+def _saved(
+    job: Job,
+    folder: Path,
+    scored: Sequence[Mapping[str, object]],
+    thresholds: Thresholds,
+    variants: Sequence[Variant] = (),
+) -> Iterator[tuple[Case, list[Reading]]]:
+    """Yield each scored case with what its saved maps say.
+
+    Raises:
+        DataError: an image or a lesion is not the one that was scored.
+    """
     cases = _pick(job.view.test, [str(row["case"]) for row in scored])
-    voxels = [
-        _read_voxels(job, folder, case, str(row["content"]))
-        for row, case in zip(scored, cases, strict=True)
-    ]
-    scores = [score for score, _, _ in voxels]
-    labels = [label for _, label, _ in voxels]
-    every_score = np.concatenate([np.zeros(0, np.float32), *scores])
-    every_label = np.concatenate([np.zeros(0, bool), *labels])
-    pooled = ranking(every_score, every_label)
-    grid = candidates(pooled)
-    best = oracle(
-        grid,
-        [dice_at(grid, ranking(s, y)) for s, y in zip(scores, labels, strict=True)],
-    )
-    # Without any lesion no threshold is the best, and the oracle has no columns.
-    if not np.isnan(best):
-        for row, score, label in zip(scored, scores, labels, strict=True):
-            row |= evaluation.overlap(score >= best, label, "oracle")
-    own = np.concatenate([np.zeros(0, bool), *(own for _, _, own in voxels)])
-    masks = {s: t.apply(every_score, own) for s, t in thresholds.items()}
-    summary = evaluation.summarise(rows, evaluation.pool(every_label, pooled, masks))
-    upper_bound = Threshold(best, "oracle", "test-oracle", job.pipeline)
-    _save_thresholds(folder / "thresholds.json", {**thresholds, "oracle": upper_bound})
-    curve = evaluation.curve(pooled, grid)
-    files.write_rows(folder / "curve.csv", curve, evaluation.CURVE_COLUMNS)
-    files.write_rows(folder / "cases.csv", rows)
-    files.write_json(folder / "summary.json", summary)
+    for row, case in zip(scored, cases, strict=True):
+        if evaluation.content_hash(case) != row["content"]:
+            msg = (
+                f"{case.scan.id}: its image or lesion changed since it was scored. "
+                "Bring the old files back, or run again with --overwrite."
+            )
+            raise DataError(msg)
+        prediction = Prediction(
+            maps.read_score(folder, job.label, case.scan.id),
+            maps.read_own_mask(folder, job.label, case.scan.id),
+        )
+        chosen = variants or job.variants
+        yield case, [read(case.scan, prediction, v, thresholds) for v in chosen]
+
+
+def _all_predicted(
+    job: Job, cases: Lazy[Case], ctx: Context, label: str
+) -> Iterator[tuple[Case, Prediction]]:
+    """Yield validation cases with their predictions; the first failure ends it."""
+    outcomes = predict_cases(job.method, job.label, cases, ctx.child(label))
+    for outcome in ctx.monitor.track(outcomes, label, len(cases)):
+        if isinstance(outcome, Failure):
+            raise outcome.error
+        yield outcome.case, outcome.prediction
+
+
+def _labelled(
+    job: Job, ctx: Context
+) -> dict[Variant, list[tuple[NDArray[np.float32], Mask]]]:
+    """Return scores and labels of the labelled validation cases, if they are needed."""
+    found: dict[Variant, list[tuple[NDArray[np.float32], Mask]]]
+    found = {variant: [] for variant in job.variants}
+    if Spec(LESION) not in job.strategies:
+        return found
+    cases = job.view.labelled
+    for case, prediction in _all_predicted(job, cases, ctx, "calibrate on lesions"):
+        inside = evaluation.scored_voxels(case)
+        for variant, voxels in found.items():
+            score = variant.pipeline.score(prediction.score, case.scan)
+            voxels.append((score[inside], case.lesion[inside]))
+    return found
 
 
 def _without_lesion(healthy: Lazy[Scan], name: str) -> Case:
@@ -148,30 +243,6 @@ def _without_lesion(healthy: Lazy[Scan], name: str) -> Case:
 
 def _pick(cases: Lazy[Case], names: Sequence[str]) -> Lazy[Case]:
     return Lazy(names, lambda name: cases[cases.ids.index(name)])
-
-
-def _read_voxels(
-    job: Job, folder: Path, case: Case, content: str
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return score, label and own mask of a case's scored voxels, each (N,).
-
-    Raises:
-        DataError: image or lesion are not those with the hash `content`, which the
-            case was scored on.
-    """
-    if evaluation.content_hash(case) != content:
-        msg = (
-            f"{case.scan.id}: its image or lesion changed since it was scored. Bring "
-            "the old files back, or run again with --overwrite."
-        )
-        raise DataError(msg)
-    inside = evaluation.scored_voxels(case)
-    own = maps.read_own_mask(folder, job.label, case.scan.id)
-    return (
-        maps.read_score(folder, job.label, case.scan.id)[inside],
-        case.lesion[inside],
-        np.zeros(0, bool) if own is None else own[inside],
-    )
 
 
 def _load_thresholds(path: Path, pipeline: str) -> Thresholds:

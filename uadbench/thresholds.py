@@ -1,9 +1,9 @@
-"""Where a score map is cut, and how much a threshold was allowed to know.
+"""Where a score map is cut, how that is chosen, and what the choice has seen.
 
 A voxel is predicted abnormal if its score is at least the threshold's value.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
@@ -11,14 +11,57 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uadbench.errors import ContractError, DataError
-from uadbench.metrics import Ranking
+from uadbench.specs import Kind, Spec, parse
 
+Scores = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 # What a threshold has seen, from nothing to the test labels.
 Supervision = Literal["none", "healthy-val", "lesion-val", "test-oracle"]
-HEALTHY_RATES = {"fpr5": 0.05, "fpr1": 0.01}
+
+FPR, QUANTILE, LESION = "fpr@healthy", "quantile@healthy", "dice@lesion-val"
+FIXED, OWN, ORACLE, ORACLE_CASE = "fixed", "own", "oracle", "oracle-case"
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            FPR,
+            "At most this fraction of healthy validation voxels is abnormal.",
+            parameter="RATE",
+            low=0,
+            high=1,
+        ),
+        Kind(
+            QUANTILE,
+            "This quantile of the scores of healthy validation voxels.",
+            parameter="Q",
+            low=0,
+            high=1,
+        ),
+        Kind(LESION, "The best mean Dice on labelled validation cases."),
+        Kind(FIXED, "This score, whatever the method's scale.", parameter="SCORE"),
+        Kind(OWN, "The method's own mask; always reported where there is one."),
+        Kind(
+            ORACLE,
+            "The best mean Dice on the test labels: an upper bound, always reported.",
+        ),
+        Kind(
+            ORACLE_CASE,
+            "The best Dice of each test case: an upper bound, always reported.",
+        ),
+    )
+}
+SUPERVISION: dict[str, Supervision] = {
+    FPR: "healthy-val",
+    QUANTILE: "healthy-val",
+    LESION: "lesion-val",
+    FIXED: "none",
+    OWN: "healthy-val",
+    ORACLE: "test-oracle",
+    ORACLE_CASE: "test-oracle",
+}
+DEFAULTS = (Spec(FPR, 0.05), Spec(FPR, 0.01), Spec(FPR, 0.005))
+ALWAYS = (OWN, ORACLE, ORACLE_CASE)
 HEADLINE = "fpr5"
-# Grid of the oracle over subjects: quantiles of lesion scores and of all scores.
-GRID = 1000
 
 
 @dataclass(frozen=True)
@@ -27,15 +70,17 @@ class Threshold:
 
     Attributes:
         value: the smallest score that counts as abnormal; None for a method's own mask.
-        strategy: how it was chosen.
+        strategy: how it was chosen, such as "fpr@healthy:0.05".
         supervision: what it has seen.
         pipeline: hash of what produced the scores it was chosen on.
+        postprocess: the steps that the scores went through before; "" for none.
     """
 
     value: float | None
     strategy: str
     supervision: Supervision
     pipeline: str
+    postprocess: str = ""
 
     @classmethod
     def load(cls, record: Mapping[str, Any], pipeline: str) -> Self:
@@ -53,9 +98,7 @@ class Threshold:
             raise DataError(msg)
         return threshold
 
-    def apply(
-        self, scores: NDArray[np.float32], own: NDArray[np.bool_] | None
-    ) -> NDArray[np.bool_]:
+    def apply(self, scores: Scores, own: Mask | None) -> Mask:
         """Return the voxels that are abnormal: `own`, or scores that reach the value.
 
         Raises:
@@ -73,7 +116,27 @@ class Threshold:
         return asdict(self)
 
 
-def healthy_threshold(scores: NDArray[np.float32], rate: float) -> float:
+def strategies(words: Sequence[str]) -> tuple[Spec, ...]:
+    """Return the default strategies and those that a user asks for, each once.
+
+    Raises:
+        UsageError: one is unknown, or its number is missing or out of range.
+    """
+    asked = (parse("--threshold", word, KINDS) for word in words)
+    chosen = (spec for spec in asked if spec.name not in ALWAYS)
+    return tuple(dict.fromkeys([*DEFAULTS, *chosen]))
+
+
+def suffix(spec: Spec) -> str:
+    """Return the end of the columns of a strategy: "fpr5" of fpr@healthy:0.05."""
+    short = {FPR: "fpr", QUANTILE: "q", FIXED: "fixed", LESION: "lesionval"}[spec.name]
+    if spec.number is None:
+        return short
+    number = spec.number * (1 if spec.name == FIXED else 100)
+    return f"{short}{number:g}".replace(".", "p").replace("-", "m")
+
+
+def healthy_threshold(scores: Scores, rate: float) -> float:
     """Return the smallest threshold that at most a fraction `rate` of scores reaches.
 
     Args:
@@ -83,9 +146,7 @@ def healthy_threshold(scores: NDArray[np.float32], rate: float) -> float:
     Raises:
         DataError: there is no score.
     """
-    if not scores.size:
-        msg = "no healthy validation voxel to calibrate on."
-        raise DataError(msg)
+    _check_some(scores)
     allowed = int(rate * scores.size)
     rank = scores.size - 1 - allowed
     # The score at `rank` may be tied with higher ranks: step just above it.
@@ -93,46 +154,17 @@ def healthy_threshold(scores: NDArray[np.float32], rate: float) -> float:
     return float(np.nextafter(np.float32(highest_refused), np.float32(np.inf)))
 
 
-def calibrate(scores: NDArray[np.float32], pipeline: str) -> dict[str, Threshold]:
-    """Return the thresholds at each of `HEALTHY_RATES`, by suffix."""
-    return {
-        suffix: Threshold(
-            value=healthy_threshold(scores, rate),
-            strategy=f"fpr@healthy:{rate:g}",
-            supervision="healthy-val",
-            pipeline=pipeline,
-        )
-        for suffix, rate in HEALTHY_RATES.items()
-    }
+def healthy_quantile(scores: Scores, q: float) -> float:
+    """Return the q-quantile of healthy scores, the next higher score where between two.
+
+    Raises:
+        DataError: there is no score.
+    """
+    _check_some(scores)
+    return float(np.quantile(scores, q, method="higher"))
 
 
-def candidates(pooled: Ranking) -> NDArray[np.floating]:
-    """Return falling thresholds, dense where lesions and where brains have scores."""
-    found = pooled.true_positives + pooled.false_positives
-    picked = [
-        np.searchsorted(counts, np.linspace(0, counts[-1], GRID))
-        for counts in (pooled.true_positives, found)
-        if len(counts)
-    ]
-    index = np.unique(np.concatenate(picked)) if picked else np.array([], int)
-    chosen: NDArray[np.floating] = pooled.thresholds[index]
-    return chosen
-
-
-def dice_at(thresholds: NDArray[np.floating], case: Ranking) -> NDArray[np.float64]:
-    """Return a case's Dice at falling thresholds; NaN without lesion."""
-    if not case.positives:
-        return np.full(len(thresholds), np.nan)
-    # `case.thresholds` falls: as many are reached as are >= the threshold asked for.
-    reached = np.searchsorted(-case.thresholds, -thresholds, side="right")
-    return np.concatenate(([0.0], case.dice))[reached]
-
-
-def oracle(
-    thresholds: NDArray[np.floating], dice_by_case: Iterable[NDArray[np.float64]]
-) -> float:
-    """Return the threshold of the largest mean Dice over cases; NaN if undefined."""
-    defined = [dice for dice in dice_by_case if dice.size and not np.isnan(dice[0])]
-    if not defined:
-        return float("nan")
-    return float(thresholds[int(np.argmax(np.mean(defined, axis=0)))])
+def _check_some(scores: Scores) -> None:
+    if not scores.size:
+        msg = "no healthy validation voxel to calibrate on."
+        raise DataError(msg)

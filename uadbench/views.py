@@ -17,7 +17,7 @@ Differs from the paper's code in:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -49,19 +49,26 @@ class View:
     """A dataset as a protocol shows it.
 
     Attributes:
+        labelled: validation cases with their lesions, for thresholds of the level
+            "lesion-val" alone; often none.
         caveats: what forbids or weakens a conclusion from it.
     """
 
     train: Lazy[Scan]
     val: Lazy[Scan]
     test: Lazy[Case]
+    labelled: Lazy[Case] = field(default_factory=lambda: Lazy((), _nothing))
     caveats: tuple[str, ...] = ()
 
 
 def volume(dataset: Dataset) -> View:
     """Return the dataset as it is."""
     return View(
-        dataset.train(), dataset.val(), dataset.test(), tuple(dataset.caveats())
+        dataset.train(),
+        dataset.val(),
+        dataset.test(),
+        dataset.labelled(),
+        tuple(dataset.caveats()),
     )
 
 
@@ -71,6 +78,7 @@ def largest_lesion_slice(dataset: Dataset) -> View:
         _map(coarsen_scan, dataset.train()),
         _map(coarsen_scan, dataset.val()),
         _map(_largest_slice, dataset.test()),
+        _map(_largest_slice, dataset.labelled()),
         (*dataset.caveats(), CHOSEN_BY_LABEL),
     )
 
@@ -149,6 +157,11 @@ def _square(scan: Scan, size: int) -> tuple[Resample, float, NDArray[np.float64]
         return resample(volume, rows, columns)
 
     return coarsen, field / size, np.append(shift, 0.0)
+
+
+def _nothing(name: str) -> Case:
+    msg = f"there is no case '{name}'"
+    raise KeyError(msg)
 
 
 def _map(change: Callable[[Old], New], items: Lazy[Old]) -> Lazy[New]:

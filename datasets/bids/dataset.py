@@ -127,7 +127,14 @@ class Bids:
 
     def test(self) -> Lazy[Case]:
         """Return whole scans of further subjects with their lesions."""
-        sources = {source.id: source for source in self._cohort.test}
+        return self._cases(self._cohort.test)
+
+    def labelled(self) -> Lazy[Case]:
+        """Return the whole scans of the patients of val; none where val is controls."""
+        return self._cases(tuple(s for s in self._cohort.val if s.lesion))
+
+    def _cases(self, members: tuple[Source, ...]) -> Lazy[Case]:
+        sources = {source.id: source for source in members}
 
         def load(name: str) -> Case:
             source = sources[name]

@@ -47,6 +47,12 @@ class Phantom:
         default=8, ge=1, le=1000, description="healthy subjects to calibrate on"
     )
     n_test: int = Field(default=18, ge=1, le=1000, description="subjects with a lesion")
+    n_labelled: int = Field(
+        default=6,
+        ge=0,
+        le=1000,
+        description="further subjects with a lesion, for dice@lesion-val alone",
+    )
     kinds: tuple[Kind, ...] = Field(
         default=("glioma", "stroke", "ms"),
         min_length=1,
@@ -72,6 +78,10 @@ class Phantom:
         """Return one case with a lesion for each further subject."""
         return Lazy(_ids("test", self.n_test), self._patient)
 
+    def labelled(self) -> Lazy[Case]:
+        """Return cases of yet other subjects."""
+        return Lazy(_ids("labelled", self.n_labelled), self._patient)
+
     def caveats(self) -> tuple[str, ...]:
         """Return what a simulation cannot show."""
         return (
@@ -83,9 +93,11 @@ class Phantom:
         return self._draw(name, None)[0]
 
     def _patient(self, name: str) -> Case:
-        turn, place = divmod(int(name.removeprefix("sub-test")), len(self.kinds))
+        part, number = name[4:-3], int(name[-3:])
+        turn, place = divmod(number, len(self.kinds))
         kind = self.kinds[place]
-        severity = draw_severities(self._rng(kind, "severity"), turn + 1)[turn]
+        purpose = "severity" if part == "test" else f"severity of {part}"
+        severity = draw_severities(self._rng(kind, purpose), turn + 1)[turn]
         scan, lesion = self._draw(name, (kind, severity))
         return Case(scan=scan, lesion=lesion, strata={"kind": kind})
 

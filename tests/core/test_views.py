@@ -29,6 +29,9 @@ class Cohort:
     def test(self) -> Lazy[Case]:
         return Lazy(["sub-3"], lambda _: self._case)
 
+    def labelled(self) -> Lazy[Case]:
+        return Lazy(["sub-2"], lambda _: self._case)
+
     def caveats(self) -> tuple[str, ...]:
         return ("made up",)
 

@@ -76,6 +76,10 @@ class ToyDataset:
             ids[0] = "sub-train0"
         return Lazy(ids, self._case)
 
+    def labelled(self) -> Lazy[Case]:
+        """Two of the subjects of val, with a lesion."""
+        return Lazy(["sub-val0", "sub-val1"], self._case)
+
     def caveats(self) -> Sequence[str]:
         """None."""
         return ()

@@ -1,0 +1,182 @@
+"""Post-processing of score maps and masks: one pipeline, the same for every method.
+
+Steps on scores come before the threshold, which is chosen on what they leave; steps on
+masks come after it. Results of the raw maps always stand beside the processed ones.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uadbench.errors import UsageError
+from uadbench.protocols import Scan
+from uadbench.specs import Kind, Spec, parse
+
+Score = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "erode",
+            "Nothing is abnormal within MM of the brain's surface, where residuals of "
+            "skull and partial volume lie; the lesion volume lost there is reported.",
+            parameter="MM",
+            low=0,
+        ),
+        Kind(
+            "median",
+            "Median of the scores over VOXELS along each axis, an odd number.",
+            parameter="VOXELS",
+            low=2,
+            high=100,
+            whole=True,
+            odd=True,
+        ),
+        Kind(
+            "min-volume",
+            "Components of a mask smaller than MM3 are removed.",
+            parameter="MM3",
+            low=0,
+        ),
+        Kind(
+            "largest",
+            "Only the K largest components of a mask are kept.",
+            parameter="K",
+            low=0,
+            whole=True,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Steps in their order; without any, maps and masks stay as they are."""
+
+    steps: tuple[Spec, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the pipeline of words such as "erode:3,median:3,min-volume:20".
+
+        Raises:
+            UsageError: a step is unknown, has no valid number, or works on scores after
+                one that works on masks.
+        """
+        words = [word for word in text.split(",") if word.strip()]
+        steps = tuple(parse("--postprocess", word, KINDS) for word in words)
+        late = [step.name in _ON_MASKS for step in steps]
+        if late != sorted(late):
+            msg = (
+                f"--postprocess {text}: steps on scores (erode, median) come before "
+                "those on masks (min-volume, largest)."
+            )
+            raise UsageError(msg)
+        return cls(steps)
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self.steps))
+
+    def __bool__(self) -> bool:
+        return bool(self.steps)
+
+    @property
+    def cuts_masks(self) -> bool:
+        """Whether a step works on masks, so that the outcome is no cut of a score."""
+        return any(step.name in _ON_MASKS for step in self.steps)
+
+    def kept(self, scan: Scan) -> Mask:
+        """Return the voxels that may be abnormal: the brain without what is eroded."""
+        depth = max((s.number or 0 for s in self.steps if s.name == "erode"), default=0)
+        return erode(scan.brain, depth, scan.spacing) if depth else scan.brain
+
+    def score(self, score: Score, scan: Scan) -> Score:
+        """Return the scores, float32 (X, Y, Z), after the steps that work on them.
+
+        What is eroded gets the lowest score inside the brain, so that it ranks last.
+        """
+        for step in self.steps:
+            if step.name == "median":
+                score = median(score, scan.brain, int(step.number or 1))
+        kept = self.kept(scan)
+        if kept is scan.brain or not scan.brain.any():
+            return score
+        return np.where(kept, score, score[scan.brain].min())
+
+    def mask(self, mask: Mask, scan: Scan) -> Mask:
+        """Return a mask, bool (X, Y, Z), after all steps that concern it."""
+        mask = mask & self.kept(scan)
+        for step in self.steps:
+            if step.name in _ON_MASKS:
+                mask = _ON_MASKS[step.name](mask, step.number or 0, scan.spacing)
+        return mask
+
+
+def erode(brain: Mask, depth: float, spacing: Sequence[float]) -> Mask:
+    """Return the voxels deeper than `depth` mm below the surface of the brain.
+
+    The border of the image is no surface: a brain that is cut off goes on there.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    if brain.all():
+        return brain
+    return np.asarray(distance_transform_edt(brain, sampling=spacing) > depth)
+
+
+def median(score: Score, brain: Mask, voxels: int) -> Score:
+    """Return the median over a cube of voxels; outside, the lowest score lies."""
+    from scipy.ndimage import median_filter
+
+    if not brain.any():
+        return score
+    box = tuple(
+        slice(int(np.flatnonzero(line)[0]), int(np.flatnonzero(line)[-1]) + 1)
+        for line in (brain.any((1, 2)), brain.any((0, 2)), brain.any((0, 1)))
+    )
+    lowest = score[brain].min()
+    filled = np.where(brain[box], score[box], lowest)
+    smooth = score.copy()
+    smooth[box] = np.where(
+        brain[box],
+        median_filter(filled, voxels, mode="constant", cval=float(lowest)),
+        score[box],
+    )
+    return smooth
+
+
+def remove_small(mask: Mask, volume: float, spacing: Sequence[float]) -> Mask:
+    """Return the components of at least `volume` mm3; voxels that touch are joined."""
+    labels, sizes = _components(mask)
+    return np.asarray((sizes * float(np.prod(spacing)) >= volume)[labels])
+
+
+def keep_largest(mask: Mask, count: float, spacing: Sequence[float]) -> Mask:
+    """Return the `count` largest components; of equals the first in memory."""
+    labels, sizes = _components(mask)
+    chosen = np.zeros(len(sizes), bool)
+    chosen[np.argsort(-sizes, kind="stable")[: int(count)]] = True
+    # The background is no component, whatever its rank among the empty ones.
+    chosen[0] = False
+    return np.asarray(chosen[labels])
+
+
+def _components(mask: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Return labels and the size of each, 0 for the background, label 0."""
+    from scipy.ndimage import label
+
+    labels, _ = label(mask, np.ones((3,) * mask.ndim))
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return labels, sizes
+
+
+_ON_MASKS: dict[str, Callable[[Mask, float, Sequence[float]], Mask]] = {
+    "min-volume": remove_small,
+    "largest": keep_largest,
+}

@@ -1,0 +1,124 @@
+"""From the rows of all cases to summary.json: means with intervals, pooled metrics."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uadbench.evaluation import Row, overlap
+from uadbench.inference import intervals
+from uadbench.metrics import (
+    SUBJECT_SCORES,
+    Confusion,
+    Ranking,
+    ScoreCurve,
+    auroc,
+    confusion,
+)
+from uadbench.variants import Reading
+
+CURVE_COLUMNS = ("threshold", "precision", "recall", "fpr")
+
+
+@dataclass
+class Pool:
+    """The voxels of all cases together under one variant, in bounded memory."""
+
+    curve: ScoreCurve = field(default_factory=ScoreCurve)
+    masks: dict[str, Confusion] = field(default_factory=dict)
+
+    def add(
+        self, reading: Reading, inside: NDArray[np.bool_], labels: NDArray[np.bool_]
+    ) -> None:
+        """Count a case: its voxels inside, and what each mask holds of them."""
+        self.curve.add(reading.score[inside], labels)
+        for suffix, mask in reading.masks.items():
+            found = confusion(mask[inside], labels)
+            self.masks[suffix] = self.masks.get(suffix, Confusion()) + found
+
+    def metrics(self, suffix: str) -> Row:
+        """Return the pooled metrics; `suffix` is the variant's.
+
+        Ranking metrics come from a histogram of scores; "_low" and "_high" bound the
+        exact value.
+        """
+        dice, threshold = self.curve.best_dice()
+        estimates = {
+            "auprc": self.curve.average_precision(),
+            "auroc": self.curve.auroc(),
+            "dice_oracle": dice,
+        }
+        pooled: Row = {"prevalence": self.curve.prevalence}
+        for name, estimate in estimates.items():
+            pooled[name + suffix] = estimate.value
+            pooled[f"{name}{suffix}_low"] = estimate.low
+            pooled[f"{name}{suffix}_high"] = estimate.high
+        pooled[f"threshold_oracle{suffix}"] = threshold
+        for threshold_suffix, counts in self.masks.items():
+            pooled |= overlap(counts, threshold_suffix)
+        return pooled
+
+
+def summarise(rows: Sequence[Mapping[str, Any]], pooled: Row) -> Row:
+    """Return summary.json: counts, means over subjects with intervals, pooled metrics.
+
+    Args:
+        rows: of cases.csv.
+        pooled: metrics over the voxels of all cases together.
+    """
+    scored = [row for row in rows if row["status"] == "ok"]
+    names = list(
+        dict.fromkeys(
+            name
+            for row in scored
+            for name, value in row.items()
+            if isinstance(value, float)
+        )
+    )
+    values = np.array([[row[name] for row in scored] for name in names], np.float64)
+    subjects = [str(row["subject"]) for row in scored]
+    found = intervals(values, subjects) if names else []
+    return {
+        "cases": {
+            "expected": len(rows),
+            "scored": len(scored),
+            "failed": len(rows) - len(scored),
+            "without_lesion": sum(row["lesion_ml"] == 0 for row in scored),
+            "subjects": len(set(subjects)),
+        },
+        "subject": dict(zip(names, map(asdict, found), strict=True)),
+        "pooled": pooled,
+        "image": image_level(scored),
+    }
+
+
+def image_level(scored: Sequence[Mapping[str, Any]]) -> Row:
+    """Return the AUROC of each subject score, cases with lesion against those without.
+
+    NaN where the test holds no healthy case, or no other.
+    """
+    ill = np.array([row["lesion_ml"] > 0 for row in scored], bool)
+    return {
+        name: auroc(np.array([row[name] for row in scored], np.float64), ill)
+        for name in SUBJECT_SCORES
+    }
+
+
+def curve_rows(ranks: Ranking, thresholds: NDArray[np.floating]) -> list[Row]:
+    """Return the rows of curve.csv at some of a ranking's thresholds."""
+    index = np.searchsorted(-ranks.thresholds, -thresholds)
+    columns = (
+        ranks.thresholds,
+        ranks.precision,
+        ranks.recall,
+        ranks.false_positive_rate,
+    )
+    return [
+        {
+            name: float(values[i])
+            for name, values in zip(CURVE_COLUMNS, columns, strict=True)
+        }
+        for i in index
+    ]

@@ -1,0 +1,65 @@
+"""The maps of a method, raw and post-processed, as they are cut and scored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from uadbench.postprocess import Pipeline
+from uadbench.protocols import Prediction, Scan
+from uadbench.thresholds import Mask, Scores, Threshold
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to read a method's maps.
+
+    Attributes:
+        suffix: end of the columns: "" of the raw maps, "_post" of the processed ones.
+        pipeline: what is done to maps and masks.
+    """
+
+    suffix: str
+    pipeline: Pipeline
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a variant makes of one prediction.
+
+    Attributes:
+        variant: the way it was read.
+        score: float32 (X, Y, Z).
+        masks: bool (X, Y, Z) by the suffix of the threshold, in what counts.
+    """
+
+    variant: Variant
+    score: Scores
+    masks: Mapping[str, Mask]
+
+
+def variants(pipeline: Pipeline) -> tuple[Variant, ...]:
+    """Return the raw maps and, where there are steps, the processed ones."""
+    raw = Variant("", Pipeline())
+    return (raw, Variant("_post", pipeline)) if pipeline else (raw,)
+
+
+def read(
+    scan: Scan,
+    prediction: Prediction,
+    variant: Variant,
+    thresholds: Mapping[str, Threshold],
+) -> Reading:
+    """Return the score and the mask at each threshold that was chosen on this variant.
+
+    Raises:
+        ContractError: the method's own mask is asked for and not given.
+    """
+    steps = variant.pipeline
+    score = steps.score(prediction.score, scan)
+    masks = {
+        suffix: steps.mask(
+            threshold.apply(score, prediction.mask) & scan.scored, scan
+        )
+        for suffix, threshold in thresholds.items()
+        if threshold.postprocess == str(steps)
+    }
+    return Reading(variant, score, masks)
