@@ -21,7 +21,7 @@ VOLUME_STRATA: Strata = (
 )
 
 
-def size_stratum_px(pixels: int) -> str:
+def size_stratum_px(pixels: float) -> str:
     """Return the paper's group of a lesion area in px at 128 x 128 px.
 
     Limits are 200 and 800 px (Liang et al., MICCAI 2024); a limit belongs to the group
