@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uadbench.errors import check_known
+from uadbench.metrics.strata import size_stratum_px
 from uadbench.protocols import Case, Dataset, Lazy, Scan
 from uadbench.slices import resample, weights
 
@@ -34,13 +35,6 @@ PAPER_SIZE = 128
 CHOSEN_BY_LABEL = (
     "Protocol itermask2-2d: the slice of each subject is chosen by its lesion label, "
     "and no healthy slice is scored. Not comparable with whole volumes."
-)
-# Liang et al. group lesions by their pixels at 128 x 128 px.
-PAPER_STRATA = (
-    (1, "no lesion"),
-    (200, "small (< 200 px)"),
-    (800, "medium (200-799 px)"),
-    (float("inf"), "large (>= 800 px)"),
 )
 
 
@@ -128,12 +122,11 @@ def _largest_slice(case: Case) -> Case:
     fullest = inside.sum(axis=(0, 1))[slices]
     index = int(np.argmax(area if area.any() else fullest))
     chosen, pixels = slices[index], int(area[index])
-    size = next(name for limit, name in PAPER_STRATA if pixels < limit)
     return Case(
         scan=replace(scan, slices=(chosen,)),
         lesion=lesion,
         ignore=ignore,
-        strata={**case.strata, "size": size},
+        strata={**case.strata, "size": size_stratum_px(pixels)},
     )
 
 

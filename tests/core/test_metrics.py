@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
+from sklearn.metrics import jaccard_score
 
 from uadbench.errors import DataError
 from uadbench.metrics import (
@@ -13,13 +14,14 @@ from uadbench.metrics import (
     OVERLAP,
     dice,
     false_positive_rate,
+    jaccard,
     precision,
     recall,
 )
 
 Mask = NDArray[np.bool_]
 Overlap = Callable[[Mask, Mask], float]
-OVERLAPS = [dice, precision, recall, false_positive_rate]
+OVERLAPS = [dice, jaccard, precision, recall, false_positive_rate]
 NAN = float("nan")
 
 # 2 of 3 predicted are lesion, 2 of 4 lesion voxels are found, 1 of 3 healthy is not.
@@ -31,7 +33,13 @@ masks = arrays(np.bool_, (3, 4, 2))
 
 @pytest.mark.parametrize(
     ("metric", "perfect"),
-    [(dice, 1.0), (precision, 1.0), (recall, 1.0), (false_positive_rate, 0.0)],
+    [
+        (dice, 1.0),
+        (jaccard, 1.0),
+        (precision, 1.0),
+        (recall, 1.0),
+        (false_positive_rate, 0.0),
+    ],
 )
 def test_perfect_mask(metric: Overlap, perfect: float) -> None:
     assert metric(REF, REF) == perfect
@@ -39,7 +47,13 @@ def test_perfect_mask(metric: Overlap, perfect: float) -> None:
 
 @pytest.mark.parametrize(
     ("metric", "worst"),
-    [(dice, 0.0), (precision, 0.0), (recall, 0.0), (false_positive_rate, 1.0)],
+    [
+        (dice, 0.0),
+        (jaccard, 0.0),
+        (precision, 0.0),
+        (recall, 0.0),
+        (false_positive_rate, 1.0),
+    ],
 )
 def test_opposite_mask(metric: Overlap, worst: float) -> None:
     assert metric(~REF, REF) == worst
@@ -47,7 +61,13 @@ def test_opposite_mask(metric: Overlap, worst: float) -> None:
 
 @pytest.mark.parametrize(
     ("metric", "value"),
-    [(dice, 0.0), (precision, NAN), (recall, 0.0), (false_positive_rate, 0.0)],
+    [
+        (dice, 0.0),
+        (jaccard, 0.0),
+        (precision, NAN),
+        (recall, 0.0),
+        (false_positive_rate, 0.0),
+    ],
 )
 def test_empty_prediction(metric: Overlap, value: float) -> None:
     found = metric(np.zeros_like(REF), REF)
@@ -57,7 +77,13 @@ def test_empty_prediction(metric: Overlap, value: float) -> None:
 
 @pytest.mark.parametrize(
     ("metric", "value"),
-    [(dice, NAN), (precision, 0.0), (recall, NAN), (false_positive_rate, 3 / 7)],
+    [
+        (dice, NAN),
+        (jaccard, NAN),
+        (precision, 0.0),
+        (recall, NAN),
+        (false_positive_rate, 3 / 7),
+    ],
 )
 def test_empty_reference(metric: Overlap, value: float) -> None:
     found = metric(PRED, np.zeros_like(REF))
@@ -67,7 +93,13 @@ def test_empty_reference(metric: Overlap, value: float) -> None:
 
 @pytest.mark.parametrize(
     ("metric", "value"),
-    [(dice, NAN), (precision, NAN), (recall, NAN), (false_positive_rate, 0.0)],
+    [
+        (dice, NAN),
+        (jaccard, NAN),
+        (precision, NAN),
+        (recall, NAN),
+        (false_positive_rate, 0.0),
+    ],
 )
 def test_both_masks_empty(metric: Overlap, value: float) -> None:
     empty = np.zeros(4, bool)
@@ -92,6 +124,7 @@ def test_no_voxel_at_all_is_undefined(metric: Overlap) -> None:
     ("metric", "value"),
     [
         (dice, 4 / 7),  # 2 * 2 / (3 + 4)
+        (jaccard, 2 / 5),  # 2 / (3 + 4 - 2)
         (precision, 2 / 3),
         (recall, 2 / 4),
         (false_positive_rate, 1 / 3),
@@ -121,6 +154,21 @@ def test_dice_is_symmetric_for_masks_that_are_not_empty(a: Mask, b: Mask) -> Non
     a[0, 0, 0] = b[2, 2, 1] = True
 
     assert dice(a, b) == dice(b, a)
+
+
+@given(masks, masks)
+def test_jaccard_is_symmetric_and_follows_from_dice(a: Mask, b: Mask) -> None:
+    a[0, 0, 0] = b[2, 2, 1] = True
+
+    assert jaccard(a, b) == jaccard(b, a)
+    assert jaccard(a, b) == pytest.approx(dice(a, b) / (2 - dice(a, b)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_scikit_learn_agrees_on_jaccard(seed: int) -> None:
+    pred, ref = np.random.default_rng(seed).random((2, 500)) < 0.3
+
+    assert jaccard(pred, ref) == pytest.approx(jaccard_score(ref, pred), rel=1e-12)
 
 
 @given(masks, masks)

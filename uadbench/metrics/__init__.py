@@ -6,20 +6,50 @@ docstring says when, and whoever averages counts it. Wrong input is a `DataError
 """
 
 from .catalogue import METRICS, Metric
-from .overlap import OVERLAP, dice, false_positive_rate, precision, recall
+from .lesions import LesionDetection, lesion_detection, pro
+from .overlap import OVERLAP, dice, false_positive_rate, jaccard, precision, recall
 from .ranking import Ranking, auroc, average_precision, best_dice, ranking
+from .reconstruction import psnr, ssim
+from .strata import PIXEL_STRATA, VOLUME_STRATA, size_stratum_ml, size_stratum_px
+from .subjects import SUBJECT_SCORES, brain_max, brain_mean, brain_top
+from .surface import (
+    SurfaceDistances,
+    assd,
+    hausdorff95,
+    surface_dice,
+    surface_distances,
+)
 
 __all__ = [
     "METRICS",
     "OVERLAP",
+    "PIXEL_STRATA",
+    "SUBJECT_SCORES",
+    "VOLUME_STRATA",
+    "LesionDetection",
     "Metric",
     "Ranking",
+    "SurfaceDistances",
+    "assd",
     "auroc",
     "average_precision",
     "best_dice",
+    "brain_max",
+    "brain_mean",
+    "brain_top",
     "dice",
     "false_positive_rate",
+    "hausdorff95",
+    "jaccard",
+    "lesion_detection",
     "precision",
+    "pro",
+    "psnr",
     "ranking",
     "recall",
+    "size_stratum_ml",
+    "size_stratum_px",
+    "ssim",
+    "surface_dice",
+    "surface_distances",
 ]

@@ -1,4 +1,4 @@
-"""What metrics take: arrays of one shape, finite scores, masks that are bool."""
+"""What metrics take: arrays of one shape, finite scores, bool masks, spacings in mm."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -6,6 +6,10 @@ from numpy.typing import ArrayLike, NDArray
 from uadbench.errors import DataError
 
 Bools = NDArray[np.bool_]
+
+# NIfTI headers keep spacings as float32, so that 3 x 1.1 mm reads 3.3000001: a length
+# or a volume this near to a limit is equal to it.
+ROUNDING = 1e-6
 
 
 def as_scores(
@@ -19,11 +23,22 @@ def as_scores(
     values, truth = np.asarray(scores), np.asarray(labels)
     _same_shape("scores", values, "labels", truth)
     _is_bool("labels", truth)
-    if not np.isfinite(values).all():
-        broken = int(values.size - np.isfinite(values).sum())
-        msg = f"scores: {broken} of {values.size} are NaN or infinite."
+    return as_finite("scores", values).ravel(), truth.ravel()
+
+
+def as_finite(name: str, values: ArrayLike) -> NDArray[np.floating]:
+    """Return numbers as an array.
+
+    Raises:
+        DataError: one of them is NaN or infinite.
+    """
+    array = np.asarray(values)
+    finite = int(np.isfinite(array).sum())
+    if finite < array.size:
+        broken = array.size - finite
+        msg = f"{name}: {broken} of {array.size} are NaN or infinite."
         raise DataError(msg)
-    return values.ravel(), truth.ravel()
+    return array
 
 
 def as_masks(pred: ArrayLike, ref: ArrayLike) -> tuple[Bools, Bools]:
@@ -37,6 +52,76 @@ def as_masks(pred: ArrayLike, ref: ArrayLike) -> tuple[Bools, Bools]:
     _is_bool("pred", found)
     _is_bool("ref", truth)
     return found, truth
+
+
+def as_scores_inside(
+    scores: ArrayLike, labels: ArrayLike, inside: ArrayLike | None
+) -> tuple[NDArray[np.floating], Bools, Bools]:
+    """Return the scores inside, (N,), the labels everywhere, and where inside is.
+
+    Raises:
+        DataError: shapes differ, scores inside are not finite, or a mask is not bool.
+    """
+    values, truth = np.asarray(scores), np.asarray(labels)
+    _same_shape("scores", values, "labels", truth)
+    chosen = as_inside(inside, truth.shape)
+    return as_scores(values[chosen], truth[chosen])[0], truth, chosen
+
+
+def as_inside(inside: ArrayLike | None, shape: tuple[int, ...]) -> Bools:
+    """Return the mask of voxels that count; all do if it is None.
+
+    Raises:
+        DataError: it is not bool or not of that shape.
+    """
+    if inside is None:
+        return np.ones(shape, np.bool_)
+    chosen = np.asarray(inside)
+    _is_bool("inside", chosen)
+    if chosen.shape != shape:
+        msg = f"inside has shape {chosen.shape}, but the image has {shape}."
+        raise DataError(msg)
+    return chosen
+
+
+def as_spacing(spacing: ArrayLike, ndim: int) -> NDArray[np.float64]:
+    """Return the voxel size in mm, one positive number for each of `ndim` axes.
+
+    Raises:
+        DataError: there are more or fewer, or one is not positive and finite.
+    """
+    sizes = np.asarray(spacing, np.float64)
+    if not ndim or sizes.shape != (ndim,):
+        msg = f"spacing: expected a size in mm for each of {ndim} axes, got {sizes}."
+        raise DataError(msg)
+    if not (np.isfinite(sizes) & (sizes > 0)).all():
+        msg = f"spacing: expected sizes in mm above 0, got {sizes}."
+        raise DataError(msg)
+    return sizes
+
+
+def as_number(name: str, value: float, low: float, high: float = np.inf) -> float:
+    """Return an option that lies in [low, high].
+
+    Raises:
+        DataError: it does not, or is not a finite number.
+    """
+    if not (np.isfinite(value) and low <= value <= high):
+        msg = f"{name}: expected a number in [{low:g}, {high:g}], got {value}."
+        raise DataError(msg)
+    return value
+
+
+def bounding_box(mask: Bools) -> tuple[slice, ...]:
+    """Return the smallest box that holds every voxel of a mask; empty if none is."""
+    box = []
+    for _ in range(mask.ndim):
+        # Each axis is looked at in what the axes before it have left.
+        rows = np.flatnonzero(mask.any(axis=tuple(range(1, mask.ndim))))
+        edge = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
+        box.append(edge)
+        mask = np.moveaxis(mask[edge], 0, -1)
+    return tuple(box)
 
 
 def _same_shape(

@@ -14,6 +14,17 @@ def dice(pred: ArrayLike, ref: ArrayLike) -> float:
     return float(2 * (found & truth).sum() / (found.sum() + truth.sum()))
 
 
+def jaccard(pred: ArrayLike, ref: ArrayLike) -> float:
+    """Return |pred and ref| / |pred or ref|; NaN if the reference is empty.
+
+    It is D / (2 - D) of the Dice D, so that it ranks predictions alike.
+    """
+    found, truth = as_masks(pred, ref)
+    if not truth.any():
+        return float("nan")
+    return float((found & truth).sum() / (found | truth).sum())
+
+
 def precision(pred: ArrayLike, ref: ArrayLike) -> float:
     """Return the fraction of predicted voxels that are lesion; NaN if none is."""
     found, truth = as_masks(pred, ref)
