@@ -7,7 +7,15 @@ docstring says when, and whoever averages counts it. Wrong input is a `DataError
 
 from .catalogue import METRICS, Metric
 from .lesions import LesionDetection, lesion_detection, pro
-from .overlap import OVERLAP, dice, false_positive_rate, jaccard, precision, recall
+from .overlap import (
+    Confusion,
+    confusion,
+    dice,
+    false_positive_rate,
+    jaccard,
+    precision,
+    recall,
+)
 from .ranking import Ranking, auroc, average_precision, best_dice, ranking
 from .reconstruction import psnr, ssim
 from .strata import PIXEL_STRATA, VOLUME_STRATA, size_stratum_ml, size_stratum_px
@@ -22,10 +30,10 @@ from .surface import (
 
 __all__ = [
     "METRICS",
-    "OVERLAP",
     "PIXEL_STRATA",
     "SUBJECT_SCORES",
     "VOLUME_STRATA",
+    "Confusion",
     "LesionDetection",
     "Metric",
     "Ranking",
@@ -37,6 +45,7 @@ __all__ = [
     "brain_max",
     "brain_mean",
     "brain_top",
+    "confusion",
     "dice",
     "false_positive_rate",
     "hausdorff95",

@@ -1,4 +1,10 @@
-"""Metrics of a mask against a reference."""
+"""Metrics of a mask against a reference: all follow from four counts of voxels.
+
+Without lesion in the reference Dice, Jaccard and recall are NaN, without prediction
+precision is, without healthy voxel the false-positive rate is.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -6,12 +12,94 @@ from numpy.typing import ArrayLike
 from .arrays import as_masks
 
 
+@dataclass(frozen=True)
+class Confusion:
+    """What a mask holds of lesion and of healthy voxels; counts of cases add up.
+
+    Attributes:
+        true_positives: lesion voxels that are predicted.
+        false_positives: healthy voxels that are predicted.
+        positives: lesion voxels in all.
+        negatives: healthy voxels in all.
+    """
+
+    true_positives: int = 0
+    false_positives: int = 0
+    positives: int = 0
+    negatives: int = 0
+
+    def __add__(self, other: "Confusion") -> "Confusion":
+        return Confusion(
+            self.true_positives + other.true_positives,
+            self.false_positives + other.false_positives,
+            self.positives + other.positives,
+            self.negatives + other.negatives,
+        )
+
+    @property
+    def predicted(self) -> int:
+        """Voxels that are predicted."""
+        return self.true_positives + self.false_positives
+
+    @property
+    def dice(self) -> float:
+        """See `dice`."""
+        if not self.positives:
+            return float("nan")
+        return 2 * self.true_positives / (self.predicted + self.positives)
+
+    @property
+    def jaccard(self) -> float:
+        """See `jaccard`."""
+        if not self.positives:
+            return float("nan")
+        return self.true_positives / (self.false_positives + self.positives)
+
+    @property
+    def precision(self) -> float:
+        """See `precision`."""
+        return _fraction(self.true_positives, self.predicted)
+
+    @property
+    def recall(self) -> float:
+        """See `recall`."""
+        return _fraction(self.true_positives, self.positives)
+
+    @property
+    def false_positive_rate(self) -> float:
+        """See `false_positive_rate`."""
+        return _fraction(self.false_positives, self.negatives)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics of tables by name; Jaccard is Dice in other words."""
+        return {
+            "dice": self.dice,
+            "precision": self.precision,
+            "recall": self.recall,
+            "fpr": self.false_positive_rate,
+        }
+
+
+def confusion(pred: ArrayLike, ref: ArrayLike) -> Confusion:
+    """Return the counts behind all metrics of overlap.
+
+    Raises:
+        DataError: shapes differ, or a mask is not bool.
+    """
+    found, truth = as_masks(pred, ref)
+    hits = int(np.count_nonzero(found & truth))
+    positives = int(np.count_nonzero(truth))
+    return Confusion(
+        true_positives=hits,
+        false_positives=int(np.count_nonzero(found)) - hits,
+        positives=positives,
+        negatives=truth.size - positives,
+    )
+
+
 def dice(pred: ArrayLike, ref: ArrayLike) -> float:
     """Return 2 |pred and ref| / (|pred| + |ref|); NaN if the reference is empty."""
-    found, truth = as_masks(pred, ref)
-    if not truth.any():
-        return float("nan")
-    return float(2 * (found & truth).sum() / (found.sum() + truth.sum()))
+    return confusion(pred, ref).dice
 
 
 def jaccard(pred: ArrayLike, ref: ArrayLike) -> float:
@@ -19,38 +107,23 @@ def jaccard(pred: ArrayLike, ref: ArrayLike) -> float:
 
     It is D / (2 - D) of the Dice D, so that it ranks predictions alike.
     """
-    found, truth = as_masks(pred, ref)
-    if not truth.any():
-        return float("nan")
-    return float((found & truth).sum() / (found | truth).sum())
+    return confusion(pred, ref).jaccard
 
 
 def precision(pred: ArrayLike, ref: ArrayLike) -> float:
     """Return the fraction of predicted voxels that are lesion; NaN if none is."""
-    found, truth = as_masks(pred, ref)
-    return _fraction((found & truth).sum(), found.sum())
+    return confusion(pred, ref).precision
 
 
 def recall(pred: ArrayLike, ref: ArrayLike) -> float:
     """Return the fraction of lesion voxels that are predicted; NaN without lesion."""
-    found, truth = as_masks(pred, ref)
-    return _fraction((found & truth).sum(), truth.sum())
+    return confusion(pred, ref).recall
 
 
 def false_positive_rate(pred: ArrayLike, ref: ArrayLike) -> float:
     """Return the fraction of healthy voxels that are predicted; NaN without one."""
-    found, truth = as_masks(pred, ref)
-    return _fraction((found & ~truth).sum(), (~truth).sum())
+    return confusion(pred, ref).false_positive_rate
 
 
-# What is computed from a mask, by the metric's name.
-OVERLAP = {
-    "dice": dice,
-    "precision": precision,
-    "recall": recall,
-    "fpr": false_positive_rate,
-}
-
-
-def _fraction(part: np.integer, whole: np.integer) -> float:
-    return float(part / whole) if whole else float("nan")
+def _fraction(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
