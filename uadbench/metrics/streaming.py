@@ -70,8 +70,8 @@ class ScoreCurve:
 
     def __add__(self, other: "ScoreCurve") -> "ScoreCurve":
         """Return the curve of the voxels of both."""
-        both = ScoreCurve()
-        both._counts = self._counts + other._counts
+        both, added = ScoreCurve.from_state(self.state()), other.state()
+        both._counts[:, added["bins"]] += added["counts"]
         return both
 
     def state(self) -> dict[str, NDArray[np.int64]]:
