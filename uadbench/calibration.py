@@ -124,4 +124,3 @@ def own_mask(variant: Variant, pipeline: str) -> dict[str, Threshold]:
     steps = str(variant.pipeline)
     own = Threshold(None, OWN, SUPERVISION[OWN], pipeline, steps)
     return {OWN + variant.suffix: own}
-

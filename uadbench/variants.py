@@ -56,9 +56,7 @@ def read(
     steps = variant.pipeline
     score = steps.score(prediction.score, scan)
     masks = {
-        suffix: steps.mask(
-            threshold.apply(score, prediction.mask) & scan.scored, scan
-        )
+        suffix: steps.mask(threshold.apply(score, prediction.mask) & scan.scored, scan)
         for suffix, threshold in thresholds.items()
         if threshold.postprocess == str(steps)
     }

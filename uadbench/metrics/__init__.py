@@ -6,6 +6,7 @@ docstring says when, and whoever averages counts it. Wrong input is a `DataError
 """
 
 from .catalogue import METRICS, Metric
+from .curves import PrecisionRecallCurve, RocCurve, precision_recall_curve, roc_curve
 from .lesions import LesionDetection, lesion_detection, pro
 from .overlap import (
     Confusion,
@@ -16,9 +17,19 @@ from .overlap import (
     precision,
     recall,
 )
-from .ranking import Ranking, auroc, average_precision, best_dice, ranking
+from .ranking import (
+    Ranking,
+    RankSummary,
+    auroc,
+    average_precision,
+    best_dice,
+    fpr_at_tpr,
+    rank_summary,
+    ranking,
+)
 from .reconstruction import psnr, ssim
 from .strata import PIXEL_STRATA, VOLUME_STRATA, size_stratum_ml, size_stratum_px
+from .streaming import Estimate, ScoreCurve
 from .subjects import SUBJECT_SCORES, brain_max, brain_mean, brain_top
 from .surface import (
     SurfaceDistances,
@@ -34,9 +45,14 @@ __all__ = [
     "SUBJECT_SCORES",
     "VOLUME_STRATA",
     "Confusion",
+    "Estimate",
     "LesionDetection",
     "Metric",
+    "PrecisionRecallCurve",
+    "RankSummary",
     "Ranking",
+    "RocCurve",
+    "ScoreCurve",
     "SurfaceDistances",
     "assd",
     "auroc",
@@ -48,14 +64,18 @@ __all__ = [
     "confusion",
     "dice",
     "false_positive_rate",
+    "fpr_at_tpr",
     "hausdorff95",
     "jaccard",
     "lesion_detection",
     "precision",
+    "precision_recall_curve",
     "pro",
     "psnr",
+    "rank_summary",
     "ranking",
     "recall",
+    "roc_curve",
     "size_stratum_ml",
     "size_stratum_px",
     "ssim",

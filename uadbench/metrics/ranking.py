@@ -6,7 +6,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from uadbench.errors import DataError
+
 from .arrays import as_scores
+from .steps import RecallSteps, recall_steps, sort_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,48 +53,88 @@ class Ranking:
             return np.full(len(found), np.nan)
         return 2 * self.true_positives / (found + self.positives)
 
+    @cached_property
+    def steps(self) -> RecallSteps:
+        """The counts where recall rises."""
+        return RecallSteps.of(
+            self.thresholds, self.true_positives, self.false_positives
+        )
+
     def average_precision(self) -> float:
         """See `average_precision`."""
-        if not self.positives:
-            return float("nan")
-        steps = np.diff(self.recall, prepend=0.0)
-        return float(steps @ self.precision)
+        return self.steps.average_precision()
 
     def auroc(self) -> float:
         """See `auroc`."""
-        if not (self.positives and self.negatives):
-            return float("nan")
-        rate = np.concatenate(([0.0], self.false_positive_rate))
-        recall = np.concatenate(([0.0], self.recall))
-        return float(np.trapezoid(recall, rate))
+        return self.steps.auroc()
 
     def best_dice(self) -> tuple[float, float]:
         """See `best_dice`."""
-        if not self.positives:
-            return float("nan"), float("nan")
-        best = int(np.argmax(self.dice))
-        return float(self.dice[best]), float(self.thresholds[best])
+        return self.steps.best_dice()
+
+
+@dataclass(frozen=True)
+class RankSummary:
+    """The rank metrics of one set of voxels; each NaN as its function says.
+
+    Attributes:
+        average_precision: see `average_precision`.
+        auroc: see `auroc`.
+        best_dice: the largest Dice over thresholds, an oracle.
+        best_threshold: the highest threshold that reaches it.
+        positives: lesion voxels.
+        negatives: healthy voxels.
+    """
+
+    average_precision: float
+    auroc: float
+    best_dice: float
+    best_threshold: float
+    positives: int
+    negatives: int
 
 
 def ranking(scores: ArrayLike, labels: ArrayLike) -> Ranking:
-    """Return the counts at every threshold: one sort, from which all curves follow.
+    """Return the counts at every threshold; it may take ten times the scores' memory.
+
+    `rank_summary` is faster where the curves themselves are not asked for.
 
     Raises:
         DataError: shapes differ, scores are not finite, or labels are not bool.
     """
     values, truth = as_scores(scores, labels)
-    order = np.argsort(values)[::-1]
-    values, truth = values[order], truth[order]
-    # Ties share one threshold: only the last voxel of each run of equal scores counts.
-    last = np.flatnonzero(np.append(values[1:] != values[:-1], True)[: len(values)])
-    found = np.cumsum(truth, dtype=np.int64)[last]
-    positives = int(truth.sum())
+    ordered = sort_values(values)
+    # Ties share one threshold: the first voxel of each run of equal scores counts.
+    first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
+    rising = ordered[first]
+    reached = len(ordered) - first[::-1]
+    at = np.searchsorted(rising, np.sort(values[truth]))
+    found = np.cumsum(np.bincount(at, minlength=len(rising))[::-1])
+    positives = len(at)
     return Ranking(
-        thresholds=values[last],
+        thresholds=rising[::-1],
         true_positives=found,
-        false_positives=last + 1 - found,
+        false_positives=reached - found,
         positives=positives,
-        negatives=len(truth) - positives,
+        negatives=len(ordered) - positives,
+    )
+
+
+def rank_summary(scores: ArrayLike, labels: ArrayLike) -> RankSummary:
+    """Return all rank metrics from one sort.
+
+    Raises:
+        DataError: shapes differ, scores are not finite, or labels are not bool.
+    """
+    steps = recall_steps(scores, labels)
+    dice, threshold = steps.best_dice()
+    return RankSummary(
+        average_precision=steps.average_precision(),
+        auroc=steps.auroc(),
+        best_dice=dice,
+        best_threshold=threshold,
+        positives=steps.positives,
+        negatives=steps.negatives,
     )
 
 
@@ -100,16 +143,22 @@ def average_precision(scores: ArrayLike, labels: ArrayLike) -> float:
 
     This is the sum of precision times gain in recall (no interpolation), as in
     scikit-learn; a random score gives the prevalence. NaN without a positive.
+
+    Raises:
+        DataError: shapes differ, scores are not finite, or labels are not bool.
     """
-    return ranking(scores, labels).average_precision()
+    return recall_steps(scores, labels).average_precision()
 
 
 def auroc(scores: ArrayLike, labels: ArrayLike) -> float:
     """Return the chance that a positive outscores a negative, ties counting half.
 
     NaN if one of the two classes is absent.
+
+    Raises:
+        DataError: shapes differ, scores are not finite, or labels are not bool.
     """
-    return ranking(scores, labels).auroc()
+    return recall_steps(scores, labels).auroc()
 
 
 def best_dice(scores: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
@@ -117,8 +166,27 @@ def best_dice(scores: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
 
     Exact over all thresholds; of equals the highest threshold. NaN, NaN without a
     positive.
+
+    Raises:
+        DataError: shapes differ, scores are not finite, or labels are not bool.
     """
-    return ranking(scores, labels).best_dice()
+    return recall_steps(scores, labels).best_dice()
+
+
+def fpr_at_tpr(scores: ArrayLike, labels: ArrayLike, tpr: float = 0.95) -> float:
+    """Return the smallest false-positive rate of a threshold with recall >= `tpr`.
+
+    Without interpolation, so that some threshold has it. NaN if one of the two classes
+    is absent.
+
+    Raises:
+        DataError: `tpr` is outside (0, 1], shapes differ, scores are not finite, or
+            labels are not bool.
+    """
+    if not 0 < tpr <= 1:
+        msg = f"tpr: expected a recall in (0, 1], got {tpr}."
+        raise DataError(msg)
+    return recall_steps(scores, labels).fpr_at_tpr(tpr)
 
 
 def _ratio(counts: NDArray[np.int64], total: int) -> NDArray[np.float64]:
