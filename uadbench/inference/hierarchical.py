@@ -78,11 +78,13 @@ def hierarchical_interval(
 def _crossed_ends(crossed: Floats) -> tuple[float, float]:
     """Return the ends of the interval that resamples both axes of (seeds, subjects)."""
     seeds, subjects = crossed.shape
-    if min(seeds, subjects) < FEWEST or not differ(crossed.reshape(1, -1)).all():
+    if min(seeds, subjects) < FEWEST:
+        return float("nan"), float("nan")
+    seed_means, means = crossed.mean(axis=1), crossed.mean(axis=0)
+    if not (differ(seed_means[np.newaxis]) | differ(means[np.newaxis])):
         return float("nan"), float("nan")
     # In an order of their own, so that the order of runs and cases means nothing.
-    crossed = crossed[np.argsort(crossed.mean(axis=1))]
-    crossed = crossed[:, np.argsort(crossed.mean(axis=0), kind="stable")]
+    crossed = crossed[np.argsort(seed_means)][:, np.argsort(means)]
     mean, size = crossed.mean(), np.ptp(crossed)
     apart = (crossed - mean) / size
     by_seed = np.concatenate([counts @ apart for counts in draw(seeds, seed=1)])
