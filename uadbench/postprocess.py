@@ -166,7 +166,7 @@ def keep_largest(mask: Mask, count: float, spacing: Sequence[float]) -> Mask:
     return np.asarray(chosen[labels])
 
 
-def _components(mask: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def _components(mask: Mask) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
     """Return labels and the size of each, 0 for the background, label 0."""
     from scipy.ndimage import label
 

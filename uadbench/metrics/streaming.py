@@ -11,6 +11,7 @@ from uadbench.errors import DataError
 
 from .arrays import as_scores
 from .bins import BINS, Bins, count, narrowed, occupied
+from .ranking import Ranking
 from .steps import NAN, RecallSteps
 
 # Rows of the counts: all voxels, those whose score has no bit beyond its bin's, lesion.
@@ -105,6 +106,17 @@ class ScoreCurve:
         """Lesion voxels per voxel; NaN without a voxel."""
         total = self.positives + self.negatives
         return self.positives / total if total else NAN
+
+    def ranking(self) -> Ranking:
+        """Return the exact counts at the lowest score that each bin may hold."""
+        bins = self._bins()
+        return Ranking(
+            thresholds=bins.lowest,
+            true_positives=np.cumsum(bins.lesion),
+            false_positives=np.cumsum(bins.healthy),
+            positives=self.positives,
+            negatives=self.negatives,
+        )
 
     def average_precision(self) -> Estimate:
         """Return the area under precision over recall; NaN without a positive."""
