@@ -77,7 +77,3 @@ def test_unknown_data_are_not_the_same_as_known_data() -> None:
     unknown = replace(BRATS, data_hash="")
 
     assert "got 12ab (ae), unknown (ddpm)" in refusal({"ae": BRATS, "ddpm": unknown})
-
-
-def test_the_refusal_is_a_mistake_of_usage() -> None:
-    assert UsageError.status == 2

@@ -255,8 +255,8 @@ def test_holm_counts_only_what_was_tested() -> None:
     assert [one.p_holm for one in found[1:]] == pytest.approx(expected)
 
 
-def test_repeated_runs_of_a_subject_can_not_be_pairs() -> None:
-    # google/fuzzbench#1417: a subject is a key, so that it can't be given twice.
+def test_two_seeds_of_four_subjects_are_four_pairs_each() -> None:
+    # google/fuzzbench#1417: subjects are keys, so that repetitions can't become pairs.
     seeds = {"seed 0": by_subject([1.0] * 4), "seed 1": by_subject([2.0] * 4)}
 
     found = compare_to(by_subject([0.0] * 4), seeds, higher=True)

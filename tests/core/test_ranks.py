@@ -184,7 +184,7 @@ def test_a_method_that_differs_from_all_is_in_no_clique() -> None:
     assert found.cliques == (("b", "c"),)
 
 
-def test_methods_as_far_apart_as_the_critical_difference_differ() -> None:
+def test_methods_farther_apart_than_the_critical_difference_form_no_clique() -> None:
     # Sixty datasets put any two neighbours of three well apart.
     found = rank([[3.0, 2.0, 1.0]] * 60)
 
