@@ -127,32 +127,36 @@ def report(
 
 
 @app.command("list")
-@click.argument("kinds", nargs=-1, metavar="[methods|datasets|reports]...")
+@click.argument(
+    "kinds", nargs=-1, metavar="[methods|datasets|reports|thresholds|postprocess]..."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_plugins(kinds: tuple[str, ...], as_json: bool) -> int:
-    """List what is installed; imports no plugin."""
+def list_known(kinds: tuple[str, ...], as_json: bool) -> int:
+    """List what is installed, thresholds and post-processing; imports no plugin."""
+    from uadbench import postprocess, thresholds
     from uadbench.errors import check_known
 
-    known: dict[str, list[tuple[str, str]]] = {
-        kind: [(e.name, e.package) for e in listings(kind)] for kind in KINDS
+    steps = {"thresholds": thresholds.KINDS, "postprocess": postprocess.KINDS}
+    known: dict[str, list[dict[str, str]]] = {
+        kind: [{"name": e.name, "package": e.package} for e in listings(kind)]
+        for kind in KINDS
+    } | {
+        kind: [{"name": step.usage, "help": step.help} for step in found.values()]
+        for kind, found in steps.items()
     }
     for kind in kinds:
         check_known("list", kind, known)
     chosen = {kind: known[kind] for kind in kinds or known}
     if as_json:
-        _print_json(
-            {
-                kind: [{"name": name, "package": package} for name, package in entries]
-                for kind, entries in chosen.items()
-            }
-        )
+        _print_json(chosen)
         return 0
     for kind, entries in chosen.items():
         click.echo(f"{kind}:")
-        for name, package in entries:
-            origin = "" if package == "uadbench" else f"  (from {package})"
-            click.echo(f"  {name}{origin}")
-    click.echo("More of one: uadbench info NAME")
+        for entry in entries:
+            ours = entry.get("package", "uadbench") == "uadbench"
+            more = entry.get("help", "" if ours else f"(from {entry['package']})")
+            click.echo(f"  {entry['name']:<22} {more}".rstrip())
+    click.echo("More of a plugin: uadbench info NAME")
     return 0
 
 

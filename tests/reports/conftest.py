@@ -73,7 +73,7 @@ def write_run(folder: Path, fake: Fake) -> None:
 def record(fake: Fake, names: Sequence[str]) -> dict[str, Any]:
     """Return run.json."""
     defaults: dict[str, Any] = {
-        "format": 1,
+        "format": 2,
         "status": "done",
         "method": {
             "name": fake.method,
