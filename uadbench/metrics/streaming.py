@@ -75,7 +75,7 @@ class ScoreCurve:
         return both
 
     def state(self) -> dict[str, NDArray[np.int64]]:
-        """Return the K `bins` with a voxel, and `counts` (2, K) of all and of lesion."""
+        """Return the K `bins` with a voxel, and `counts` (2, K): all, lesion."""
         bins = np.flatnonzero(self._counts[EVERY])
         return {"bins": bins, "counts": self._counts[:, bins]}
 
