@@ -172,7 +172,7 @@ def headline(comparison: Comparison) -> Headline:
         auprc=_shown(entry.pooled("auprc")),
         chance=_shown(Estimate(comparison.prevalence)),
         difference=Shown(DASH) if paired is None else difference(paired),
-        reference=reference_name(comparison).removesuffix(" threshold"),
+        reference=reference_name(comparison).removeprefix("the "),
     )
 
 

@@ -1,6 +1,5 @@
 """The columns of the tables: what each reads and what it is called."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -78,7 +77,6 @@ def main_columns(comparison: Comparison) -> tuple[Column, ...]:
         ),
         Column(FREE, "AUPRC pooled", "AUPRC pooled", _pooled("auprc"), metric="auprc"),
         _at("", "auprc", FREE, "AUPRC", "AUPRC", fixed),
-        _at("", "auroc", FREE, "AUROC", "AUROC", fixed),
         Column(
             UPPER_BOUND,
             "⌈Dice⌉ oracle",
@@ -104,6 +102,7 @@ def lesion_columns(comparison: Comparison) -> tuple[Column, ...]:
         _plain("precision_fpr5", voxels, "precision", "Precision"),
         _plain("recall_fpr5", voxels, "recall", "Recall"),
         _plain("fpr_fpr5", voxels, "test FPR", "FPR on test"),
+        _at("", "auroc", voxels, "AUROC", "AUROC", fixed),
         _at("own", "lesion_f1_own", own, "lesion F1", "Lesion-wise F1 of own mask"),
         Column(
             own,
@@ -182,9 +181,7 @@ def _distance(suffix: str, comparison: Comparison, entry: Entry) -> Shown | None
     """Return HD95 in mm with the number of cases in which nothing was predicted."""
     found = entry.subject(comparison.column(f"hd95_{suffix}"))
     missed = entry.total(comparison.column(f"missed_{suffix}"))
-    more = (f"({missed:.3g} missed)",) if missed and not math.isnan(missed) else ()
-    show = partial(with_interval, digits=1, further=more)
-    return _shown(found, show)
+    return _shown(found, partial(with_interval, digits=1, missed=missed))
 
 
 def _shown(estimate: Estimate | None, show: Format) -> Shown | None:

@@ -10,7 +10,7 @@ import pytest
 from uadbench.errors import UsageError
 from uadbench.reports._tables.comparison import compare
 from uadbench.reports._tables.entry import Entry
-from uadbench.reports._tables.layout import lay_out
+from uadbench.reports._tables.layout import section
 from uadbench.reports.curves import Curves
 from uadbench.reports.qualitative import Qualitative
 from uadbench.reports.table import Table
@@ -112,7 +112,7 @@ def test_tables_warn_of_what_weakens_them(
 ) -> None:
     (table,) = compare([make_run(**wishes)])
 
-    warnings = lay_out(table).warnings
+    warnings = section(table).warnings
 
     assert any(words in warning for warning in warnings)
 
@@ -127,13 +127,13 @@ def test_a_large_real_comparison_has_no_warning(make_run: MakeRun) -> None:
 
     (table,) = compare([make_run(dice=dice, record=r) for r in (record, plain)])
 
-    assert lay_out(table).warnings == ()
+    assert section(table).warnings == ()
 
 
 def test_a_seed_that_occurs_twice_is_told(make_run: MakeRun) -> None:
     (table,) = compare([make_run(), make_run()])
 
-    assert "IterMask2: seed 0 occurs more than once." in lay_out(table).warnings
+    assert "IterMask2: seed 0 occurs more than once." in section(table).warnings
 
 
 def test_no_finished_run_is_a_usage_error(make_run: MakeRun, tmp_path: Path) -> None:
