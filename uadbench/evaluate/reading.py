@@ -33,6 +33,7 @@ class Settings:
         ignore: values of references that no metric counts.
         prediction_labels: values of predictions that are lesion; () where predictions
             are masks of 0 and 1, or scores.
+        inside: whether only the brain is scored; without, the whole image is.
         resample: whether what lies on another grid is brought onto the reference's.
         pipeline: steps of post-processing.
         thresholds: by suffix.
@@ -42,6 +43,7 @@ class Settings:
     labels: tuple[int, ...] = ()
     ignore: tuple[int, ...] = ()
     prediction_labels: tuple[int, ...] = ()
+    inside: bool = False
     resample: bool = False
     pipeline: Pipeline = field(default_factory=Pipeline)
     thresholds: tuple[tuple[str, Threshold], ...] = ()
@@ -82,13 +84,7 @@ def load(pair: Pair, prediction: Path, settings: Settings) -> Loaded:
     image = aligned.read(prediction, nearest=settings.kind == "mask")
     own = _as_mask(prediction, image, settings) if settings.kind == "mask" else None
     score = image if own is None else own.astype(np.float32)
-    if pair.brain is None:
-        brain = np.ones(grid.shape, bool)
-    else:
-        brain = aligned.read(pair.brain, nearest=True) > 0
-    if not brain.any():
-        msg = f"{pair.brain}: an empty brain mask; nothing can be scored in it."
-        raise DataError(msg)
+    brain = _brain(pair, aligned) if settings.inside else np.ones(grid.shape, bool)
     scan = Scan(
         id=pair.case,
         image=score[np.newaxis],
@@ -182,6 +178,17 @@ def resample(path: Path, grid: Grid, *, nearest: bool) -> Volume:
     return np.asarray(moved, np.float32)
 
 
+def _brain(pair: Pair, aligned: _Aligner) -> Mask:
+    if pair.brain is None:
+        msg = f"no brain mask for {pair.reference.name}"
+        raise DataError(msg)
+    brain = aligned.read(pair.brain, nearest=True) > 0
+    if not brain.any():
+        msg = f"{pair.brain}: an empty brain mask; nothing can be scored in it."
+        raise DataError(msg)
+    return np.asarray(brain)
+
+
 def _labelled(path: Path, values: Volume, settings: Settings) -> tuple[Mask, Mask]:
     """Return what of a reference is lesion, and what is ignored."""
     if settings.labels or settings.ignore:
@@ -211,7 +218,7 @@ def _is_binary(values: Volume) -> bool:
 
 
 def _is_like_labels(values: Volume) -> bool:
-    few = 0 <= values.min() and values.max() <= MOST_LABELS
+    few = values.min() >= 0 and values.max() <= MOST_LABELS
     return bool(few and (values == np.rint(values)).all())
 
 

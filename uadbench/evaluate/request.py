@@ -85,6 +85,7 @@ class Request:
             labels=self.labels,
             ignore=self.ignore,
             prediction_labels=self.prediction_labels,
+            inside=self.brains is not None,
             resample=self.resample,
             pipeline=self.pipeline,
             thresholds=self._cuts(kind),

@@ -11,11 +11,11 @@ from uadbench.summary import Pool
 from uadbench.thresholds import ORACLE
 from uadbench.variants import Variant, variants
 
-from .jobs import each
 from .pairs import Pair, Pairs, match
 from .reading import Kind, Settings, is_mask
 from .request import Request
 from .scoring import Outcome, Thresholds, count, score
+from .workers import Workers
 
 
 @dataclass
@@ -66,37 +66,40 @@ def evaluate(request: Request, monitor: Monitor) -> Evaluation:
         UadbenchError: a process was killed.
     """
     pairs = match(request.predictions, request.references, request.brains)
-    kind = _kind(request, pairs.pairs, monitor)
-    settings = request.settings(kind)
-    found = Evaluation(pairs, kind, {v: Pool() for v in variants(request.pipeline)})
-    outcomes = each(partial(score, settings=settings), pairs.pairs, request.jobs)
-    for outcome in monitor.track(outcomes, "score", len(pairs.pairs)):
-        found.add(outcome)
-        if outcome.row["status"] != "ok":
+    with Workers(request.jobs) as workers:
+        kind = _kind(request, pairs.pairs, workers, monitor)
+        settings = request.settings(kind)
+        found = Evaluation(pairs, kind, {v: Pool() for v in variants(request.pipeline)})
+        outcomes = workers.each(partial(score, settings=settings), pairs.pairs)
+        for outcome in monitor.track(outcomes, "score", len(pairs.pairs)):
+            found.add(outcome)
             row = outcome.row
-            monitor.warn(f"{row['case']} {row['status']}: {row['error']}")
-    if kind == "score":
-        _add_oracles(found, settings, request.jobs, monitor)
+            if row["status"] != "ok":
+                monitor.warn(f"{row['case']} {row['status']}: {row['error']}")
+        if kind == "score":
+            _add_oracles(found, settings, workers, monitor)
     return found
 
 
-def _kind(request: Request, pairs: Sequence[Pair], monitor: Monitor) -> Kind:
+def _kind(
+    request: Request, pairs: Sequence[Pair], workers: Workers, monitor: Monitor
+) -> Kind:
     """Return what predictions are: masks if every one that is readable is binary."""
     if request.prediction_labels:
         return "mask"
     if request.kind != "auto":
         return request.kind
     paths = [pair.prediction for pair in pairs if pair.prediction]
-    # A score map mostly shows at the first file, before any process has to start.
+    # Mostly the first file shows a score map, before any process has to start.
     if is_mask(paths[0]) is False:
         return "score"
-    rest = each(is_mask, paths[1:], request.jobs)
+    rest = workers.each(is_mask, paths[1:])
     looked = monitor.track(rest, "look", len(paths) - 1)
     return "score" if False in list(looked) else "mask"
 
 
 def _add_oracles(
-    found: Evaluation, settings: Settings, jobs: int, monitor: Monitor
+    found: Evaluation, settings: Settings, workers: Workers, monitor: Monitor
 ) -> None:
     """Add to the rows what the threshold of the best mean Dice finds.
 
@@ -112,7 +115,7 @@ def _add_oracles(
         for pair, row in zip(found.pairs.pairs, found.rows, strict=True)
         if row["status"] == "ok"
     ]
-    counting = each(partial(_count, settings=settings, grids=grids), todo, jobs)
+    counting = workers.each(partial(_count, settings=settings, grids=grids), todo)
     counts = list(monitor.track(counting, "find the best threshold", len(todo)))
     for name in grids:
         index = best(of_case[name] for of_case in counts)

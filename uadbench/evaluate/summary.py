@@ -8,7 +8,9 @@ from typing import Any
 from uadbench import __version__, files, summary
 from uadbench.errors import UsageError
 from uadbench.evaluation import Row
+from uadbench.metrics import Confusion
 from uadbench.results import is_run
+from uadbench.summary import Pool
 
 from .pairs import Folder
 from .request import Request
@@ -41,8 +43,11 @@ def summarise(
     """
     pooled: Row = {}
     for variant, pool in found.pools.items():
-        ranks = pool.ranks(variant.suffix) if found.kind == "score" else {}
-        pooled |= {**ranks, **pool.overlaps()}
+        if found.kind == "score":
+            pooled |= pool.ranks(variant.suffix)
+        else:
+            pooled["prevalence"] = _prevalence(pool)
+        pooled |= pool.overlaps()
     whole: dict[str, Any] = summary.summarise(found.rows, pooled)
     counts = Counter(row["status"] for row in found.rows)
     of_cases = [
@@ -76,6 +81,13 @@ def write(folder: Path, found: Evaluation, content: dict[str, Any]) -> None:
     """Write cases.csv and summary.json; OutputError if they can't be."""
     files.write_rows(folder / "cases.csv", found.rows)
     files.write_json(folder / "summary.json", content)
+
+
+def _prevalence(pool: Pool) -> float:
+    """Return lesion voxels per voxel, as any mask knows them; NaN without a case."""
+    counts = next(iter(pool.masks.values()), Confusion())
+    total = counts.positives + counts.negatives
+    return counts.positives / total if total else float("nan")
 
 
 def _options(request: Request, kind: str) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """The main numbers of an evaluation as a person reads them in a terminal."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -81,4 +82,4 @@ def _estimate(interval: Mapping[str, float]) -> str:
 
 
 def _number(value: float) -> str:
-    return "-" if value != value else f"{value:.3f}"
+    return "-" if math.isnan(value) else f"{value:.3f}"
