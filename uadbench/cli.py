@@ -12,6 +12,7 @@ import rich_click as click
 from uadbench import __version__
 from uadbench.arguments import by_method, make_plan, names, seeds_of, shared_options
 from uadbench.errors import UadbenchError
+from uadbench.evaluate.command import evaluate
 from uadbench.registry import KINDS, listings
 
 if TYPE_CHECKING:
@@ -188,6 +189,9 @@ def info(name: str, as_json: bool) -> int:
         for plugin in described:
             describing.show(plugin)
     return 0
+
+
+app.add_command(evaluate)
 
 
 def main() -> NoReturn:

@@ -72,7 +72,8 @@ def score_case(
         "prevalence": float(labels.mean()) if len(labels) else math.nan,
     }
     for reading in readings:
-        row |= _ranked(reading, inside, labels)
+        if reading.ranked:
+            row |= _ranked(reading, inside, labels)
         for suffix, mask in reading.masks.items():
             row |= overlap(confusion(mask[inside], labels), suffix)
             row |= shapes(mask, case, suffix)

@@ -33,16 +33,27 @@ class Pool:
         self, reading: Reading, inside: NDArray[np.bool_], labels: NDArray[np.bool_]
     ) -> None:
         """Count a case: its voxels inside, and what each mask holds of them."""
-        self.curve.add(reading.score[inside], labels)
+        if reading.ranked:
+            self.curve.add(reading.score[inside], labels)
         for suffix, mask in reading.masks.items():
             found = confusion(mask[inside], labels)
             self.masks[suffix] = self.masks.get(suffix, Confusion()) + found
 
-    def metrics(self, suffix: str) -> Row:
-        """Return the pooled metrics; `suffix` is the variant's.
+    def __add__(self, other: "Pool") -> "Pool":
+        """Return the voxels of both."""
+        masks = dict(self.masks)
+        for suffix, counts in other.masks.items():
+            masks[suffix] = masks.get(suffix, Confusion()) + counts
+        return Pool(self.curve + other.curve, masks)
 
-        Ranking metrics come from a histogram of scores; "_low" and "_high" bound the
-        exact value.
+    def metrics(self, suffix: str) -> Row:
+        """Return the pooled metrics; `suffix` is the variant's."""
+        return {**self.ranks(suffix), **self.overlaps()}
+
+    def ranks(self, suffix: str) -> Row:
+        """Return the pooled metrics of scores.
+
+        They come from a histogram; "_low" and "_high" bound the exact value.
         """
         dice, threshold = self.curve.best_dice()
         estimates = {
@@ -56,9 +67,14 @@ class Pool:
             pooled[f"{name}{suffix}_low"] = estimate.low
             pooled[f"{name}{suffix}_high"] = estimate.high
         pooled[f"threshold_oracle{suffix}"] = threshold
-        for threshold_suffix, counts in self.masks.items():
-            pooled |= overlap(counts, threshold_suffix)
         return pooled
+
+    def overlaps(self) -> Row:
+        """Return the pooled metrics of masks."""
+        found: Row = {}
+        for suffix, counts in self.masks.items():
+            found |= overlap(counts, suffix)
+        return found
 
 
 def summarise(rows: Sequence[Mapping[str, Any]], pooled: Row) -> Row:
@@ -97,12 +113,13 @@ def summarise(rows: Sequence[Mapping[str, Any]], pooled: Row) -> Row:
 def image_level(scored: Sequence[Mapping[str, Any]]) -> Row:
     """Return the AUROC of each subject score, cases with lesion against those without.
 
-    NaN where the test holds no healthy case, or no other.
+    NaN where the test holds no healthy case, or no other; masks have no such score.
     """
     ill = np.array([row["lesion_ml"] > 0 for row in scored], bool)
     return {
         name: auroc(np.array([row[name] for row in scored], np.float64), ill)
         for name in SUBJECT_SCORES
+        if all(name in row for row in scored)
     }
 
 

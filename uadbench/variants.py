@@ -29,11 +29,13 @@ class Reading:
         variant: the way it was read.
         score: float32 (X, Y, Z).
         masks: bool (X, Y, Z) by the suffix of the threshold, in what counts.
+        ranked: whether the score orders voxels; a bare mask's does not.
     """
 
     variant: Variant
     score: Scores
     masks: Mapping[str, Mask]
+    ranked: bool = True
 
 
 def variants(pipeline: Pipeline) -> tuple[Variant, ...]:

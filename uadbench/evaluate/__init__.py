@@ -1,0 +1,1 @@
+"""Scores for any two folders of NIfTI files, with no method involved."""

@@ -1,0 +1,113 @@
+"""The two files of an evaluation: cases.csv and summary.json."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from uadbench import __version__, files, summary
+from uadbench.errors import UsageError
+from uadbench.evaluation import Row
+from uadbench.metrics import Confusion
+from uadbench.results import is_run
+from uadbench.summary import Pool
+
+from .pairs import Folder
+from .request import Request
+from .run import Evaluation
+
+WRITTEN = ("cases.csv", "summary.json")
+
+
+def check_free(folder: Path, *, overwrite: bool) -> None:
+    """Raise a UsageError if results lie in a folder that must not be replaced."""
+    if is_run(folder):
+        msg = f"{folder}: a run's folder. Choose another --output."
+        raise UsageError(msg)
+    there = [name for name in WRITTEN if (folder / name).exists()]
+    if there and not overwrite:
+        msg = (
+            f"{folder}: holds {' and '.join(there)}. Choose another --output, or "
+            "replace them with --overwrite."
+        )
+        raise UsageError(msg)
+
+
+def summarise(
+    request: Request, found: Evaluation, cautions: Sequence[str]
+) -> dict[str, Any]:
+    """Return summary.json: that of a run, and what nnU-Net's users look for.
+
+    `metric_per_case` lists files with their metrics; `mean` has the mean of each metric
+    over subjects, which is nnU-Net's over cases where each subject has one case.
+    """
+    pooled: Row = {}
+    for variant, pool in found.pools.items():
+        if found.kind == "score":
+            pooled |= pool.ranks(variant.suffix)
+        else:
+            pooled["prevalence"] = _prevalence(pool)
+        pooled |= pool.overlaps()
+    whole: dict[str, Any] = summary.summarise(found.rows, pooled)
+    counts = Counter(row["status"] for row in found.rows)
+    of_cases = [
+        {
+            "case": row["case"],
+            "status": row["status"],
+            "prediction_file": pair.prediction and str(pair.prediction),
+            "reference_file": str(pair.reference),
+            "metrics": {k: v for k, v in row.items() if isinstance(v, float)},
+        }
+        for pair, row in zip(found.pairs.pairs, found.rows, strict=True)
+    ]
+    return {
+        "metric_per_case": of_cases,
+        "mean": {name: of["mean"] for name, of in whole["subject"].items()},
+        **whole,
+        "cases": {
+            **whole["cases"],
+            "failed": counts["failed"],
+            "missing": counts["missing"],
+            "coverage": counts["ok"] / len(found.rows),
+        },
+        "cautions": list(cautions),
+        "resampled": found.resampled,
+        "ignored_files": [str(path) for path in found.pairs.extra],
+        "options": _options(request, found.kind),
+    }
+
+
+def write(folder: Path, found: Evaluation, content: dict[str, Any]) -> None:
+    """Write cases.csv and summary.json; OutputError if they can't be."""
+    files.write_rows(folder / "cases.csv", found.rows)
+    files.write_json(folder / "summary.json", content)
+
+
+def _prevalence(pool: Pool) -> float:
+    """Return lesion voxels per voxel, as any mask knows them; NaN without a case."""
+    counts = next(iter(pool.masks.values()), Confusion())
+    total = counts.positives + counts.negatives
+    return counts.positives / total if total else float("nan")
+
+
+def _options(request: Request, kind: str) -> dict[str, object]:
+    """Return what the numbers depend on; the number of processes is nothing of it."""
+    return {
+        "predictions": _folder(request.predictions),
+        "references": _folder(request.references),
+        "brain": _folder(request.brains),
+        "kind": kind,
+        "label": request.labels,
+        "ignore": request.ignore,
+        "prediction_label": request.prediction_labels,
+        "on_geometry_mismatch": "resample" if request.resample else "error",
+        "threshold": [str(spec) for spec in request.thresholds],
+        "postprocess": str(request.pipeline),
+        "uadbench": __version__,
+    }
+
+
+def _folder(folder: Folder | None) -> dict[str, str] | None:
+    if folder is None:
+        return None
+    return {"folder": str(folder.path), "pattern": folder.pattern}

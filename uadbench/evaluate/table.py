@@ -1,0 +1,85 @@
+"""The main numbers of an evaluation as a person reads them in a terminal."""
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from uadbench.thresholds import ORACLE
+
+from .request import MASK
+from .run import Evaluation
+
+# Titles in order; cases.csv and summary.json have all metrics.
+RANKED = {
+    "auprc": "AUPRC",
+    "prevalence": "prevalence (chance AUPRC)",
+    "auroc": "AUROC",
+    "fpr_at_tpr95": "FPR at 95 % recall",
+    "dice_oracle_case": "⌈Dice⌉ oracle of each case",
+    f"dice_{ORACLE}": "⌈Dice⌉ oracle",
+}
+CUT = {
+    "dice": "Dice",
+    "precision": "precision",
+    "recall": "recall",
+    "fpr": "FPR",
+    "hd95": "HD95 (mm)",
+    "nsd": "surface Dice at 2 mm",
+    "missed": "missed lesions",
+    "lesion_precision": "lesion-wise precision",
+    "lesion_recall": "lesion-wise recall",
+    "lesion_f1": "lesion-wise F1",
+}
+
+
+def show(found: Evaluation, summary: Mapping[str, Any], folder: Path) -> None:
+    """Print the means of the main metrics over subjects, and where all others are."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # A file has no width; rich would fold the table at 80 columns.
+        console.width = 120
+    cases = summary["cases"]
+    counts = (Column(name, justify="right") for name in ("n", "undefined", "missing"))
+    table = Table("metric", "mean [95 % interval]", *counts, box=None)
+    for name, title in _titles(found):
+        of = summary["subject"].get(name)
+        if of:
+            absent = cases["expected"] - cases["scored"]
+            numbers = (str(count) for count in (of["n"], of["undefined"], absent))
+            table.add_row(title, _estimate(of), *numbers)
+    lines = [
+        f"{cases['scored']} of {cases['expected']} cases scored "
+        f"({100 * cases['coverage']:.4g} %), {cases['missing']} missing, "
+        f"{cases['failed']} failed; {cases['subjects']} subjects, "
+        f"{cases['without_lesion']} cases without lesion",
+        f"all metrics: {folder / 'summary.json'}",
+    ]
+    console.print(table, markup=False)
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _titles(found: Evaluation) -> Iterator[tuple[str, str]]:
+    """Yield the column and the title of each metric that may be there."""
+    for variant, pool in found.pools.items():
+        way = ", post-processed" if variant.suffix else ""
+        for name, title in RANKED.items() if found.kind == "score" else ():
+            yield name + variant.suffix, title + way
+        for cut in pool.masks:
+            threshold = cut.removesuffix(variant.suffix)
+            where = "" if threshold == MASK else f" at {threshold}"
+            for name, title in CUT.items():
+                yield f"{name}_{cut}", title + where + way
+
+
+def _estimate(interval: Mapping[str, float]) -> str:
+    mean, low, high = (_number(interval[end]) for end in ("mean", "low", "high"))
+    return mean if low == "-" else f"{mean} [{low}, {high}]"
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
