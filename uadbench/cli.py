@@ -109,21 +109,35 @@ def compare(
     type=click.Path(path_type=Path),
     help="Where the report goes; default: report/ in the first folder.",
 )
+@click.option(
+    "--reference",
+    metavar="METHOD",
+    help="Compare the others with this one of the methods; default: intensity.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
 def report(
-    folders: tuple[Path, ...], output: Path | None, as_json: bool, quiet: bool
+    folders: tuple[Path, ...],
+    output: Path | None,
+    reference: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """Make tables, figures and the page again from run folders.
 
     A folder that holds run folders stands for all of them. Runs that are not finished
     are named and left out.
     """
+    from uadbench.errors import check_known
     from uadbench.results import find_runs
 
     runs = [found for folder in folders for found in find_runs(folder)]
+    options = {}
+    if reference is not None:
+        check_known("--reference", reference, {run.method for run in runs if run.done})
+        options["reference"] = reference
     shared = {"as_json": as_json, "quiet": quiet}
-    return _report(runs, output or folders[0] / "report", shared)
+    return _report(runs, output or folders[0] / "report", shared, options)
 
 
 @app.command("list")
@@ -210,7 +224,12 @@ def _dry_run(jobs: "list[tuple[Plan, Path]]") -> int:
     return 0
 
 
-def _report(outcomes: "Sequence[Outcome]", out: Path, shared: dict[str, Any]) -> int:
+def _report(
+    outcomes: "Sequence[Outcome]",
+    out: Path,
+    shared: dict[str, Any],
+    options: dict[str, Any] | None = None,
+) -> int:
     """Render the report, print the result, and return the exit status."""
     from uadbench import describing, rendering
     from uadbench.results import Run
@@ -225,7 +244,7 @@ def _report(outcomes: "Sequence[Outcome]", out: Path, shared: dict[str, Any]) ->
             warn(f"{run.folder}: left out, it is not finished. Repeat its command.")
     broken = 0
     if done:
-        _, broken = rendering.render(runs, out, warn)
+        _, broken = rendering.render(runs, out, warn, options)
     if shared["as_json"]:
         _print_json({str(run.folder): run.summary for run in done})
     elif not shared["quiet"]:
