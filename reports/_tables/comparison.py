@@ -226,8 +226,10 @@ def _by_content(runs: Sequence[Run]) -> list[list[Run]]:
 
 def _content(run: Run) -> dict[str, str]:
     """Return the hash of each scored case's voxels."""
-    scored = run.cases[run.cases["status"] == "ok"]
-    return {str(r["case"]): str(r["content"]) for _, r in scored.iterrows()}
+    scored = run.cases[run.cases["status"] == "ok"].astype(str)
+    if scored.empty:
+        return {}
+    return dict(zip(scored["case"], scored["content"], strict=True))
 
 
 def _row_key(run: Run) -> str:

@@ -140,7 +140,8 @@ def _column(run: Run, metric: str) -> dict[str, float]:
     if metric not in run.cases:
         return {}
     known = run.cases[["case", metric]].dropna()
-    return {str(row["case"]): float(row[metric]) for _, row in known.iterrows()}
+    cases = known["case"].astype(str)
+    return dict(zip(cases, known[metric].astype(float), strict=True))
 
 
 def _over_runs(values: Iterable[float | None]) -> Estimate | None:

@@ -75,9 +75,12 @@ def caption(comparison: Comparison) -> str:
 def lesion_caption(comparison: Comparison) -> str:
     """Return what the numbers of the second table are."""
     maps = f", after {comparison.steps}" if comparison.steps else ""
+    column = comparison.column("dice_own")
+    masks = any(entry.subject(column) for entry in comparison.entries)
+    own = ", and of the methods' own masks" if masks else ""
     return (
         f"{comparison.title}{maps}: the same methods and subjects at the threshold of "
-        "5 % FPR, and of the method's own mask. A lesion is found if 10 % of it is; "
+        f"5 % FPR{own}. A lesion is found if 10 % of it is; "
         "a finding of which less than 10 % is lesion is a false one; components under "
         "3 mm³ don't count."
     )
