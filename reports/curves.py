@@ -16,7 +16,8 @@ from uadbench.results import Run
 
 from ._figures.style import COLUMN, MUTED, PAGE, colours, new_figure, save, style
 from ._tables.comparison import Comparison, compare
-from ._tables.entry import Entry, number
+from ._tables.entry import Entry
+from ._tables.seeds import number
 
 if TYPE_CHECKING:
     import pandas as pd

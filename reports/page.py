@@ -16,17 +16,24 @@ from uadbench.protocols import Card
 from uadbench.results import Run
 
 from ._figures.panels import ORIENTATION
-from ._tables.columns import DASH, Shown, signed, with_interval
 from ._tables.comparison import BASELINE, HEADLINE, Comparison, compare, unfinished
-from ._tables.entry import Estimate
-from ._tables.layout import headings, lay_out, legend
-from ._tables.notes import UNRANKED, statement
+from ._tables.formats import DASH, Shown, difference, with_interval
+from ._tables.layout import headings, legend, section
+from ._tables.notes import UNRANKED, reference_name, statement
 from ._tables.provenance import Facts, command, facts
+from ._tables.ranking import rankings
+from ._tables.seeds import Estimate
 from ._tables.strata import strata
 
 # Our figures have more pixels than a screen needs, for print.
 OVERSAMPLED = 1.6
 CAPTIONS = {
+    "ranks": (
+        "Average rank of each method over the datasets by Dice at 5 % FPR; 1 is best "
+        "on every dataset. Methods that a bar joins cannot be told apart: their ranks "
+        "differ by less than Nemenyi's critical difference (CD), or Friedman's test "
+        "finds no difference at all. Each dataset counts once, whatever its size."
+    ),
     "pr": (
         "Precision against recall over all voxels of the test set, a line for each "
         "run. Filled circle: the threshold that 5 % of healthy validation voxels "
@@ -51,14 +58,20 @@ CAPTIONS = {
 
 @dataclass
 class Page:
-    """index.html, with every PNG that lies in figures/."""
+    """index.html, with every PNG that lies in figures/.
+
+    Attributes:
+        reference: the method that the others are compared with.
+    """
 
     card: ClassVar[Card] = Card(title="Page with everything")
     gathers: ClassVar[bool] = True
 
+    reference: str = BASELINE
+
     def render(self, runs: Sequence[Run], out: Path) -> list[Path]:
         """Write the page; other reports have to be rendered before it."""
-        text = page(runs, pictures(out / "figures"))
+        text = page(runs, pictures(out / "figures"), self.reference)
         path = out / "index.html"
         write_atomically(path, partial(Path.write_text, data=text, encoding="utf-8"))
         return [path]
@@ -85,6 +98,7 @@ class Headline:
     auprc: Shown
     chance: Shown
     difference: Shown
+    reference: str
 
 
 @record(frozen=True)
@@ -98,10 +112,12 @@ class Provenance:
     failed: Facts
 
 
-def page(runs: Sequence[Run], figures: Sequence[Picture]) -> str:
+def page(
+    runs: Sequence[Run], figures: Sequence[Picture], reference: str = BASELINE
+) -> str:
     """Return the HTML page of some runs."""
-    comparisons = compare(runs)
-    layouts = [lay_out(comparison) for comparison in comparisons]
+    comparisons = compare(runs, reference)
+    sections = [section(comparison) for comparison in comparisons]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -112,13 +128,15 @@ def page(runs: Sequence[Run], figures: Sequence[Picture]) -> str:
     return environment.get_template("page.html.j2").render(
         title=_title(comparisons),
         sections=[
-            (layout, headings(layout), headline(comparison), strata(comparison))
-            for comparison, layout in zip(comparisons, layouts, strict=True)
+            (found, headline(comparison), strata(comparison))
+            for comparison, found in zip(comparisons, sections, strict=True)
         ],
+        headings=headings,
+        remarks=[ranking.sentence for ranking in rankings(comparisons)],
         figures=figures,
         provenance=[_provenance(run) for run in runs if run.done],
         left_out=unfinished(runs),
-        legend=legend(layouts),
+        legend=legend(sections),
         unranked=UNRANKED,
     )
 
@@ -136,10 +154,13 @@ def pictures(folder: Path) -> list[Picture]:
 
 
 def headline(comparison: Comparison) -> Headline:
-    """Return the best ranked method that is not the baseline, or what there is."""
+    """Return the best ranked method that is not the reference, or what there is."""
     entries = comparison.ordered
-    candidates = [e for e in entries if e.method != BASELINE and not e.unranked]
+    candidates = [
+        e for e in entries if e.method != comparison.reference and not e.unranked
+    ]
     entry = (candidates or list(entries))[0]
+    paired = comparison.paired.get(entry.title)
     ranked = sum(not e.unranked for e in entries)
     place = f"Best of {ranked} ranked methods: " if ranked > 1 else ""
     if entry is not entries[0]:
@@ -150,7 +171,8 @@ def headline(comparison: Comparison) -> Headline:
         dice=_shown(entry.subject(HEADLINE)),
         auprc=_shown(entry.pooled("auprc")),
         chance=_shown(Estimate(comparison.prevalence)),
-        difference=signed(Estimate(comparison.difference(entry))),
+        difference=Shown(DASH) if paired is None else difference(paired),
+        reference=reference_name(comparison).removeprefix("the "),
     )
 
 

@@ -34,6 +34,7 @@ from ._figures.style import (
     colours,
     new_figure,
     save,
+    shortened,
     style,
 )
 from ._tables.comparison import Comparison, compare
@@ -183,7 +184,7 @@ def _write_heads(
             figure,
             left,
             1.2,
-            _shortened(group.entry.title, span),
+            shortened(group.entry.title, span),
             fontsize=7.5,
             fontweight="bold",
         )
@@ -199,12 +200,6 @@ def _write_heads(
         for panel in group.panels:
             write(figure, x, HEAD - 3.8, panel.title, **centred)
             x += width + GAP
-
-
-def _shortened(title: str, span: float) -> str:
-    """Return a title that fits into `span` mm at 7.5 pt, cut with an ellipsis."""
-    letters = int(span / 1.75)
-    return title if len(title) <= letters else title[: max(letters - 1, 1)] + "…"
 
 
 def _write_foot(figure: Figure, comparison: Comparison, y: float) -> None:

@@ -1,11 +1,12 @@
-"""The table of methods: Markdown to read, LaTeX to print, CSV to compute with.
+"""The tables of methods: Markdown to read, LaTeX to print, CSV to compute with.
 
 table.csv is long: a row for each number, of every seed ("run") and of their mean
 ("mean"), unrounded. Its scope is "subject" (mean over subjects), "pooled" (over the
-voxels of all subjects) or "run" (time, parameters).
+voxels of all subjects), "image" (AUROC of whole subjects) or "run" (time, parameters).
+significance.csv has each method against the reference, on the same subjects.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -16,98 +17,43 @@ from uadbench.files import write_atomically, write_rows
 from uadbench.protocols import Card
 from uadbench.results import Run
 
-from ._tables.comparison import HEADLINE, Comparison, compare, unfinished
-from ._tables.entry import Entry, Estimate
+from ._tables.comparison import BASELINE, compare, unfinished
 from ._tables.latex import latex
-from ._tables.layout import lay_out
+from ._tables.layout import section
 from ._tables.markdown import markdown
-
-Row = dict[str, object]
+from ._tables.ranking import rankings
+from ._tables.rows import SIGNIFICANCE, number_rows, significance_rows
 
 
 @dataclass
 class Table:
-    """table.md, table.tex and table.csv."""
+    """table.md, table.tex, table.csv and significance.csv.
+
+    Attributes:
+        reference: the method that the others are compared with.
+    """
 
     card: ClassVar[Card] = Card(title="Table of methods")
     gathers: ClassVar[bool] = False
 
+    reference: str = BASELINE
+
     def render(self, runs: Sequence[Run], out: Path) -> list[Path]:
-        """Write one table for each dataset and protocol into each file."""
-        comparisons = compare(runs)
-        layouts = [lay_out(comparison) for comparison in comparisons]
+        """Write the tables of each dataset and protocol into each file."""
+        comparisons = compare(runs, self.reference)
+        sections = [section(comparison) for comparison in comparisons]
+        remarks = [ranking.sentence for ranking in rankings(comparisons)]
         texts = {
-            out / "table.md": markdown(layouts, unfinished(runs)),
-            out / "table.tex": latex(layouts),
+            out / "table.md": markdown(sections, unfinished(runs), remarks),
+            out / "table.tex": latex(sections),
         }
         for path, text in texts.items():
             write_atomically(
                 path, partial(Path.write_text, data=text, encoding="utf-8")
             )
-        numbers = out / "table.csv"
-        write_rows(numbers, [row for c in comparisons for row in rows(c)])
-        return [*texts, numbers]
-
-
-def rows(comparison: Comparison) -> Iterator[Row]:
-    """Yield the rows of table.csv for one table."""
-    shared: Row = {
-        "dataset": comparison.dataset,
-        "protocol": comparison.protocol,
-        "data_hash": comparison.data_hash,
-    }
-    for entry in comparison.ordered:
-        for run in entry.runs:
-            single = Entry(entry.title, (run,))
-            names: Row = {"kind": "run", "run": run.name, "seed": run.record["seed"]}
-            yield from (shared | _of(single) | names | row for row in _numbers(single))
-        names = {"kind": "mean", "run": "", "seed": ""}
-        yield from (shared | _of(entry) | names | row for row in _numbers(entry))
-
-
-def _of(entry: Entry) -> Row:
-    return {
-        "method": entry.method,
-        "title": entry.title,
-        "seeds": len(entry.seeds),
-        "ranked": not entry.unranked,
-        "not_ranked_because": entry.unranked,
-    }
-
-
-def _numbers(entry: Entry) -> Iterator[Row]:
-    """Yield every number of an entry, the headline first."""
-    subject = dict.fromkeys(
-        [HEADLINE, *(m for run in entry.runs for m in run.summary["subject"])]
-    )
-    pooled = dict.fromkeys(m for run in entry.runs for m in run.summary["pooled"])
-    found: list[tuple[str, str, Estimate | None]] = [
-        *(("subject", metric, entry.subject(metric)) for metric in subject),
-        *(("pooled", metric, entry.pooled(metric)) for metric in pooled),
-        ("run", "seconds_per_case", entry.seconds),
-        ("run", "parameters", entry.parameters),
-    ]
-    for scope, metric, estimate in found:
-        if estimate is None:
-            continue
-        row: Row = {
-            "scope": scope,
-            "metric": metric,
-            "value": estimate.value,
-            "low": estimate.low,
-            "high": estimate.high,
-            "spread": estimate.spread,
-            "n": estimate.n,
-            "undefined": estimate.undefined,
-            "supervision": _supervision(entry, metric),
-        }
-        if scope != "subject":
-            row |= dict.fromkeys(("low", "high", "n", "undefined"), "")
-        yield row
-
-
-def _supervision(entry: Entry, metric: str) -> str:
-    """Return what the threshold behind a metric has seen."""
-    if "oracle" in metric:
-        return "test-oracle"
-    return entry.supervision(metric.rpartition("_")[2]) or "none"
+        numbers, tests = out / "table.csv", out / "significance.csv"
+        write_rows(numbers, [row for c in comparisons for row in number_rows(c)])
+        maps = [m for c in comparisons for m in (c, *c.processed())]
+        found = [row for m in maps for row in significance_rows(m)]
+        write_rows(tests, found, SIGNIFICANCE)
+        return [*texts, numbers, tests]

@@ -110,50 +110,68 @@ def compare(
     type=click.Path(path_type=Path),
     help="Where the report goes; default: report/ in the first folder.",
 )
+@click.option(
+    "--reference",
+    metavar="METHOD",
+    help="Compare the others with this one of the methods; default: intensity.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
 def report(
-    folders: tuple[Path, ...], output: Path | None, as_json: bool, quiet: bool
+    folders: tuple[Path, ...],
+    output: Path | None,
+    reference: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """Make tables, figures and the page again from run folders.
 
     A folder that holds run folders stands for all of them. Runs that are not finished
     are named and left out.
     """
+    from uadbench.errors import check_known
     from uadbench.results import find_runs
 
     runs = [found for folder in folders for found in find_runs(folder)]
+    options = {}
+    if reference is not None:
+        check_known("--reference", reference, {run.method for run in runs if run.done})
+        options["reference"] = reference
     shared = {"as_json": as_json, "quiet": quiet}
-    return _report(runs, output or folders[0] / "report", shared)
+    return _report(runs, output or folders[0] / "report", shared, options)
 
 
 @app.command("list")
-@click.argument("kinds", nargs=-1, metavar="[methods|datasets|reports]...")
+@click.argument(
+    "kinds", nargs=-1, metavar="[methods|datasets|reports|thresholds|postprocess]..."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_plugins(kinds: tuple[str, ...], as_json: bool) -> int:
-    """List what is installed; imports no plugin."""
+def list_known(kinds: tuple[str, ...], as_json: bool) -> int:
+    """List what is installed, thresholds and post-processing; imports no plugin."""
+    from uadbench import postprocess, thresholds
     from uadbench.errors import check_known
 
-    known: dict[str, list[tuple[str, str]]] = {
-        kind: [(e.name, e.package) for e in listings(kind)] for kind in KINDS
+    steps = {"thresholds": thresholds.KINDS, "postprocess": postprocess.KINDS}
+    known: dict[str, list[dict[str, str]]] = {
+        kind: [{"name": e.name, "package": e.package} for e in listings(kind)]
+        for kind in KINDS
+    } | {
+        kind: [{"name": step.usage, "help": step.help} for step in found.values()]
+        for kind, found in steps.items()
     }
     for kind in kinds:
         check_known("list", kind, known)
     chosen = {kind: known[kind] for kind in kinds or known}
     if as_json:
-        _print_json(
-            {
-                kind: [{"name": name, "package": package} for name, package in entries]
-                for kind, entries in chosen.items()
-            }
-        )
+        _print_json(chosen)
         return 0
     for kind, entries in chosen.items():
         click.echo(f"{kind}:")
-        for name, package in entries:
-            origin = "" if package == "uadbench" else f"  (from {package})"
-            click.echo(f"  {name}{origin}")
-    click.echo("More of one: uadbench info NAME")
+        for entry in entries:
+            ours = entry.get("package", "uadbench") == "uadbench"
+            more = entry.get("help", "" if ours else f"(from {entry['package']})")
+            click.echo(f"  {entry['name']:<22} {more}".rstrip())
+    click.echo("More of a plugin: uadbench info NAME")
     return 0
 
 
@@ -214,7 +232,12 @@ def _dry_run(jobs: "list[tuple[Plan, Path]]") -> int:
     return 0
 
 
-def _report(outcomes: "Sequence[Outcome]", out: Path, shared: dict[str, Any]) -> int:
+def _report(
+    outcomes: "Sequence[Outcome]",
+    out: Path,
+    shared: dict[str, Any],
+    options: dict[str, Any] | None = None,
+) -> int:
     """Render the report, print the result, and return the exit status."""
     from uadbench import describing, rendering
     from uadbench.results import Run
@@ -229,7 +252,7 @@ def _report(outcomes: "Sequence[Outcome]", out: Path, shared: dict[str, Any]) ->
             warn(f"{run.folder}: left out, it is not finished. Repeat its command.")
     broken = 0
     if done:
-        _, broken = rendering.render(runs, out, warn)
+        _, broken = rendering.render(runs, out, warn, options)
     if shared["as_json"]:
         _print_json({str(run.folder): run.summary for run in done})
     elif not shared["quiet"]:

@@ -56,7 +56,7 @@ def score_path(folder: Path, method: str, scan_id: str) -> Path:
 
 def mask_path(folder: Path, method: str, scan_id: str, suffix: str) -> Path:
     """Return the path of a case's mask at the threshold of a suffix."""
-    name = f"label-lesion_desc-{_entity(method)}{suffix}"
+    name = f"label-lesion_desc-{_entity(method + suffix)}"
     return map_path(folder, scan_id, name, "mask")
 
 

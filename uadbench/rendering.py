@@ -1,8 +1,9 @@
 """All reports of some runs into one folder."""
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from uadbench import registry
 from uadbench.errors import OutputError
@@ -15,12 +16,21 @@ UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM
 
 
 def render(
-    runs: Sequence[Run], out: Path, say: Callable[[str], None]
+    runs: Sequence[Run],
+    out: Path,
+    say: Callable[[str], None],
+    options: Mapping[str, Any] | None = None,
 ) -> tuple[list[Path], int]:
     """Render every installed report of finished runs; those that gather come last.
 
     A report that fails is named and passed over, so that a broken plugin costs nobody
     their tables.
+
+    Args:
+        runs: finished or not.
+        out: folder of the report.
+        say: told what failed or is left out.
+        options: values of fields, given to each report that has a field of that name.
 
     Returns:
         The files written, and the number of reports that failed.
@@ -31,7 +41,7 @@ def render(
     files, failed = [], 0
     with saving(out):
         out.mkdir(parents=True, exist_ok=True)
-    for name, report in _reports(say):
+    for name, report in _reports(say, options or {}):
         try:
             files += report.render(runs, out)
         except OutputError:
@@ -45,13 +55,18 @@ def render(
     return files, failed
 
 
-def _reports(say: Callable[[str], None]) -> list[tuple[str, Report]]:
+def _reports(
+    say: Callable[[str], None], options: Mapping[str, Any]
+) -> list[tuple[str, Report]]:
     """Return the reports that can be made, those that gather last."""
     first: list[tuple[str, Report]] = []
     last: list[tuple[str, Report]] = []
     for listing in registry.listings("reports"):
         try:
-            report = registry.load("reports", listing.name)()
+            plugin = registry.load("reports", listing.name)
+            # Most reports have no options, and need not be dataclasses.
+            fields = getattr(plugin, "__dataclass_fields__", {})
+            report = plugin(**{k: v for k, v in options.items() if k in fields})
             (last if report.gathers else first).append((listing.name, report))
         except Exception as error:  # of a third party's class
             say(f"warning: report '{listing.name}' is left out: {error}")

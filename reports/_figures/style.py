@@ -106,3 +106,9 @@ def colours(methods: Iterable[str]) -> dict[str, str]:
         free = [colour for colour in wanted if colour not in chosen.values()]
         chosen[name] = (free or wanted)[0]
     return chosen
+
+
+def shortened(title: str, span: float) -> str:
+    """Return a title that fits into `span` mm at 7.5 pt, cut with an ellipsis."""
+    letters = int(span / 1.75)
+    return title if len(title) <= letters else title[: max(letters - 1, 1)] + "…"

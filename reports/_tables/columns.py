@@ -1,28 +1,21 @@
-"""The columns of the table: what each reads, how it is rounded, what it is called."""
+"""The columns of the tables: what each reads and what it is called."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+
+from uadbench.metrics.catalogue import find_metric
 
 from .comparison import HEADLINE, Comparison
-from .entry import Entry, Estimate
+from .entry import Entry
+from .formats import Shown, count, difference, fixed, seconds, with_interval
+from .seeds import Estimate
 
-DASH = "\N{EN DASH}"
-FREE = "Threshold-free"
+DICE, FREE, COST = "Dice", "Threshold-free", "Cost"
+AT_5 = "At 5 % FPR"
 UPPER_BOUND = "Upper bound"
-UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
-Read = Callable[[Comparison, Entry], Estimate | None]
-
-
-class Shown(NamedTuple):
-    """A number as it is printed, and what stands beside or below it."""
-
-    value: str
-    detail: str = ""
-
-
+Read = Callable[[Comparison, Entry], Shown | None]
 Format = Callable[[Estimate], Shown]
 
 
@@ -34,160 +27,162 @@ class Column:
         group: heading above the title; "" for none.
         title: short heading.
         long: heading where no group stands above it.
-        read: returns the number of a row.
-        show: formats it.
+        read: returns the number of a row, or None if it has none.
         suffix: whose threshold the number stands on; "" for none.
-        ranked: whether the largest number of a supervision level is marked.
+        metric: by which the best of a supervision level is marked; "" for no mark.
     """
 
     group: str
     title: str
     long: str
     read: Read
-    show: Format
     suffix: str = ""
-    ranked: bool = False
+    metric: str = ""
 
     @property
     def bound(self) -> bool:
         """Whether the number is an upper bound, to be set apart from results."""
         return self.group == UPPER_BOUND
 
-
-def fraction(estimate: Estimate) -> Shown:
-    """Return a number in [0, 1], with the subjects that do not define it."""
-    value = DASH if math.isnan(estimate.value) else f"{estimate.value:.3f}"
-    if not estimate.undefined:
-        return Shown(value)
-    return Shown(value, f"(n = {estimate.n}, {estimate.undefined} undefined)")
+    @property
+    def higher(self) -> bool | None:
+        """True if the largest number is the best, False the smallest, None neither."""
+        known = find_metric(self.metric)
+        return None if known is None else known.higher
 
 
-def with_interval(estimate: Estimate) -> Shown:
-    """Return a fraction with its interval and its spread over seeds."""
-    value, counts = fraction(estimate)
-    if not math.isnan(estimate.spread):
-        value += f" ± {estimate.spread:.3f}"
-    if math.isnan(estimate.low):
-        return Shown(value, counts)
-    interval = f"[{estimate.low:.3f}, {estimate.high:.3f}]"
-    return Shown(value, f"{interval} {counts}".strip())
-
-
-def signed(estimate: Estimate) -> Shown:
-    """Return a difference with its sign, a true minus."""
-    if math.isnan(estimate.value):
-        return Shown(DASH)
-    return Shown(f"{estimate.value:+.3f}".replace("-", "\N{MINUS SIGN}"))
-
-
-def seconds(estimate: Estimate) -> Shown:
-    """Return a time in s with two significant digits, such as "0.26" or "14"."""
-    value = estimate.value
-    if math.isnan(value):
-        return Shown(DASH)
-    return Shown(f"{value:.0f}" if value >= 10 else f"{value:#.2g}")
-
-
-def count(estimate: Estimate) -> Shown:
-    """Return a count with three significant digits and a unit, such as "1.24 M"."""
-    value = estimate.value
-    size, unit = next(
-        ((value / scale, unit) for scale, unit in UNITS if value >= scale), (value, "")
+def main_columns(comparison: Comparison) -> tuple[Column, ...]:
+    """Return the columns of the first table: the headline and what it is judged by."""
+    against = comparison.reference
+    return (
+        Column("", "Seeds", "Seeds", _of_row(lambda e: Estimate(len(e.seeds)), count)),
+        _at("fpr5", HEADLINE, DICE, "at 5 % FPR", "Dice at 5 % FPR [95 % CI]"),
+        Column(DICE, f"Δ {against}", f"Δ to {against}", _difference),
+        _at("fpr1", "dice_fpr1", DICE, "at 1 % FPR", "Dice at 1 % FPR", fixed),
+        _at("own", "dice_own", DICE, "own mask", "Dice of own mask", fixed),
+        _at(
+            "fpr5",
+            "lesion_f1_fpr5",
+            AT_5,
+            "lesion F1",
+            "Lesion-wise F1 at 5 % FPR [95 % CI]",
+        ),
+        Column(
+            AT_5,
+            "HD95, mm",
+            "HD95 at 5 % FPR, mm [95 % CI]",
+            partial(_distance, "fpr5"),
+            suffix="fpr5",
+            metric="hd95_fpr5",
+        ),
+        Column(FREE, "AUPRC pooled", "AUPRC pooled", _pooled("auprc"), metric="auprc"),
+        _at("", "auprc", FREE, "AUPRC", "AUPRC", fixed),
+        Column(
+            UPPER_BOUND,
+            "⌈Dice⌉ oracle",
+            "⌈Dice⌉ oracle (upper bound)",
+            _subject("dice_oracle", fixed),
+            suffix="oracle",
+        ),
+        *(_lost() if comparison.steps else _cost()),
     )
-    digits = max(0, 2 - int(math.log10(size))) if unit else 0
-    return Shown(f"{size:.{digits}f} {unit}".strip())
 
 
-def _subject(metric: str) -> Read:
-    return lambda _, entry: entry.subject(metric)
+def lesion_columns(comparison: Comparison) -> tuple[Column, ...]:
+    """Return the columns of the second table: whole lesions, surfaces, voxels."""
+    wise, surface, voxels = "Lesion-wise", "Surface", "Voxels"
+    own, healthy = "Own mask", "Healthy brain"
+    amount = partial(fixed, digits=2)
+    columns = (
+        _plain("lesion_precision_fpr5", wise, "precision", "Lesion-wise precision"),
+        _plain("lesion_recall_fpr5", wise, "recall", "Lesion-wise recall"),
+        _plain("lesion_fp_fpr5", wise, "false / case", "False findings a case", amount),
+        _plain("lesion_fp_ml_fpr5", wise, "false, mL", "False findings, mL", amount),
+        _at("fpr5", "nsd_fpr5", surface, "Dice, 2 mm", "Surface Dice, 2 mm [95 % CI]"),
+        _plain("precision_fpr5", voxels, "precision", "Precision"),
+        _plain("recall_fpr5", voxels, "recall", "Recall"),
+        _plain("fpr_fpr5", voxels, "test FPR", "FPR on test"),
+        _at("", "auroc", voxels, "AUROC", "AUROC", fixed),
+        _at("own", "lesion_f1_own", own, "lesion F1", "Lesion-wise F1 of own mask"),
+        Column(
+            own,
+            "HD95, mm",
+            "HD95 of own mask, mm",
+            partial(_distance, "own"),
+            suffix="own",
+            metric="hd95_own",
+        ),
+    )
+    if comparison.steps:
+        return columns
+    # A reconstruction is compared before any post-processing.
+    return (
+        *columns,
+        _at("", "ssim", healthy, "SSIM", "SSIM of healthy brain", fixed),
+        _at("", "psnr", healthy, "PSNR, dB", "PSNR of healthy brain, dB", amount),
+    )
+
+
+def _cost() -> tuple[Column, ...]:
+    return (
+        Column(COST, "s / case", "s / case", _of_row(lambda e: e.seconds, seconds)),
+        Column(
+            COST, "parameters", "Parameters", _of_row(lambda e: e.parameters, count)
+        ),
+    )
+
+
+def _lost() -> tuple[Column, ...]:
+    read = _subject("lost_ml", partial(fixed, digits=2))
+    return (Column("", "lost lesion, mL", "Lost lesion, mL", read),)
+
+
+def _at(
+    suffix: str,
+    metric: str,
+    group: str,
+    title: str,
+    long: str,
+    show: Format = with_interval,
+) -> Column:
+    """Return a column of a mean over subjects whose best is marked."""
+    return Column(group, title, long, _subject(metric, show), suffix, metric)
+
+
+def _plain(
+    metric: str, group: str, title: str, long: str, show: Format = fixed
+) -> Column:
+    """Return a column at 5 % FPR without a best: one side of a trade-off."""
+    return Column(group, title, long, _subject(metric, show), "fpr5")
+
+
+def _subject(metric: str, show: Format) -> Read:
+    return lambda comparison, entry: _shown(
+        entry.subject(comparison.column(metric)), show
+    )
 
 
 def _pooled(metric: str) -> Read:
-    return lambda _, entry: entry.pooled(metric)
+    return lambda comparison, entry: _shown(
+        entry.pooled(comparison.column(metric)), fixed
+    )
 
 
-def _difference(comparison: Comparison, entry: Entry) -> Estimate | None:
-    if comparison.baseline is None:
-        return None
-    return Estimate(comparison.difference(entry))
+def _of_row(read: Callable[[Entry], Estimate | None], show: Format) -> Read:
+    return lambda _, entry: _shown(read(entry), show)
 
 
-def _seeds(_: Comparison, entry: Entry) -> Estimate | None:
-    return Estimate(len(entry.seeds))
+def _difference(comparison: Comparison, entry: Entry) -> Shown | None:
+    paired = comparison.paired.get(entry.title)
+    return None if paired is None else difference(paired)
 
 
-COLUMNS = (
-    Column("", "Seeds", "Seeds", _seeds, count),
-    Column(
-        "Dice",
-        "at 5 % FPR",
-        "Dice at 5 % FPR [95 % CI]",
-        _subject(HEADLINE),
-        with_interval,
-        suffix="fpr5",
-        ranked=True,
-    ),
-    Column("Dice", "Δ intensity", "Δ to intensity", _difference, signed),
-    Column(
-        "Dice",
-        "at 1 % FPR",
-        "Dice at 1 % FPR",
-        _subject("dice_fpr1"),
-        fraction,
-        suffix="fpr1",
-        ranked=True,
-    ),
-    Column(
-        "Dice",
-        "own mask",
-        "Dice of own mask",
-        _subject("dice_own"),
-        fraction,
-        suffix="own",
-        ranked=True,
-    ),
-    Column(
-        FREE,
-        "AUPRC pooled",
-        "AUPRC pooled",
-        _pooled("auprc"),
-        fraction,
-        ranked=True,
-    ),
-    Column(FREE, "AUPRC", "AUPRC", _subject("auprc"), fraction, ranked=True),
-    Column(FREE, "AUROC", "AUROC", _subject("auroc"), fraction, ranked=True),
-    Column(
-        "At 5 % FPR",
-        "precision",
-        "Precision at 5 % FPR",
-        _subject("precision_fpr5"),
-        fraction,
-        suffix="fpr5",
-    ),
-    Column(
-        "At 5 % FPR",
-        "recall",
-        "Recall at 5 % FPR",
-        _subject("recall_fpr5"),
-        fraction,
-        suffix="fpr5",
-    ),
-    Column(
-        "At 5 % FPR",
-        "test FPR",
-        "FPR on test at 5 % FPR",
-        _subject("fpr_fpr5"),
-        fraction,
-        suffix="fpr5",
-    ),
-    Column(
-        UPPER_BOUND,
-        "⌈Dice⌉ oracle",
-        "⌈Dice⌉ oracle (upper bound)",
-        _subject("dice_oracle"),
-        fraction,
-        suffix="oracle",
-    ),
-    Column("Cost", "s / case", "s / case", lambda _, e: e.seconds, seconds),
-    Column("Cost", "parameters", "Parameters", lambda _, e: e.parameters, count),
-)
+def _distance(suffix: str, comparison: Comparison, entry: Entry) -> Shown | None:
+    """Return HD95 in mm with the number of cases in which nothing was predicted."""
+    found = entry.subject(comparison.column(f"hd95_{suffix}"))
+    missed = entry.total(comparison.column(f"missed_{suffix}"))
+    return _shown(found, partial(with_interval, digits=1, missed=missed))
+
+
+def _shown(estimate: Estimate | None, show: Format) -> Shown | None:
+    return None if estimate is None else show(estimate)

@@ -1,24 +1,28 @@
 """Which runs may stand in one table, and the numbers of each row.
 
 Runs are comparable if dataset, its options, its content and the protocol are the same;
-the seeds of one method with the same options are one row.
+the seeds of one method with the same options are one row. Raw results and those of
+post-processed maps are two comparisons.
 """
 
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from uadbench.errors import UsageError
+from uadbench.inference import Paired, compare_to
 from uadbench.results import Run
 
-from .entry import Entry, mean
+from .entry import Entry
 from .grouping import grouped, tell_apart
 
 HEADLINE = "dice_fpr5"
 BASELINE = "intensity"
+# End of the columns that are read from post-processed maps.
+PROCESSED = "_post"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,15 +32,26 @@ class Comparison:
     Attributes:
         title: dataset and protocol.
         entries: in the order of the runs.
+        reference: name of the method that the others are compared with.
+        steps: post-processing of the maps that the numbers are read from; "" for none.
     """
 
     title: str
     entries: tuple[Entry, ...]
+    reference: str = BASELINE
+    steps: str = ""
 
     @property
     def dataset(self) -> str:
         """The dataset's title."""
         return str(self._record["dataset"]["title"])
+
+    @property
+    def source(self) -> str:
+        """The dataset's name with its options; its content may still differ."""
+        dataset = self._record["dataset"]
+        options = json.dumps(dataset["options"], sort_keys=True)
+        return f"{dataset['name']} {options}"
 
     @property
     def protocol(self) -> str:
@@ -49,16 +64,34 @@ class Comparison:
         return str(self._record.get("data_hash") or "")
 
     @property
+    def sample(self) -> tuple[int, int]:
+        """The number of subjects and of their scored cases, of the row with most."""
+        counts = [r.summary["cases"] for e in self.entries for r in e.runs]
+        return max((int(c["subjects"]), int(c["scored"])) for c in counts)
+
+    @property
     def baseline(self) -> Entry | None:
-        """The row of the plain intensity."""
-        return next((e for e in self.entries if e.method == BASELINE), None)
+        """The row of the reference method, the first if it has several."""
+        return next((e for e in self.entries if e.method == self.reference), None)
+
+    def column(self, metric: str) -> str:
+        """Return the column of a metric, or of a threshold's suffix, in these maps."""
+        return metric + PROCESSED if self.steps else metric
+
+    def processed(self) -> list["Comparison"]:
+        """Return the comparisons of post-processed maps, one for each of the steps."""
+        rows = [entry for entry in self.entries if entry.steps]
+        return [
+            replace(self, entries=same, steps=same[0].steps)
+            for same in grouped(rows, lambda entry: entry.steps)
+        ]
 
     @cached_property
     def ordered(self) -> tuple[Entry, ...]:
         """Ranked rows by falling headline, then those that are not ranked."""
 
         def key(entry: Entry) -> tuple[bool, float]:
-            headline = entry.subject(HEADLINE)
+            headline = entry.subject(self.column(HEADLINE))
             value = math.nan if headline is None else headline.value
             return bool(entry.unranked), math.inf if math.isnan(value) else -value
 
@@ -71,24 +104,41 @@ class Comparison:
         found = first.pooled("prevalence")
         return math.nan if found is None else found.value
 
-    def difference(self, entry: Entry) -> float:
-        """Return by how much a row's headline exceeds the plain intensity's, or NaN.
+    @cached_property
+    def paired(self) -> dict[str, Paired]:
+        """The headline of each row against the reference's, by the row's title.
 
-        Mean over the subjects that define it for both, so that a row with failed cases
-        is compared on the cases that it has.
+        Over the subjects of whom both have the same scans, so that a row with failed
+        cases is compared on what it has. Empty without the reference.
         """
-        if self.baseline is None or entry.method == BASELINE:
-            return math.nan
-        own, other = entry.by_case(HEADLINE), self.baseline.by_case(HEADLINE)
-        return mean(own[case] - other[case] for case in own if case in other)
+        if self.baseline is None:
+            return {}
+        metric = self.column(HEADLINE)
+        scans = _scans(self.baseline, metric)
+        others = {
+            entry.title: {
+                subject: value
+                for subject, value in entry.by_subject(metric).items()
+                if own[subject] == scans.get(subject)
+            }
+            for entry in self.entries
+            if entry is not self.baseline
+            for own in [_scans(entry, metric)]
+        }
+        found = compare_to(self.baseline.by_subject(metric), others, higher=True)
+        return {paired.name: paired for paired in found}
 
     @property
     def _record(self) -> Mapping[str, Any]:
         return self.entries[0].runs[0].record
 
 
-def compare(runs: Sequence[Run]) -> list[Comparison]:
+def compare(runs: Sequence[Run], reference: str = BASELINE) -> list[Comparison]:
     """Return the tables that finished runs make, in the order of the runs.
+
+    Args:
+        runs: of any methods, datasets and protocols.
+        reference: name of the method that the others are compared with.
 
     Raises:
         UsageError: no run is finished.
@@ -113,7 +163,7 @@ def compare(runs: Sequence[Run]) -> list[Comparison]:
         ],
     )
     return [
-        Comparison(title, _entries(group))
+        Comparison(title, _entries(group), reference)
         for title, group in zip(titles, groups, strict=True)
     ]
 
@@ -136,6 +186,7 @@ def _entries(runs: Sequence[Run]) -> tuple[Entry, ...]:
                 "method": run.method,
                 "preset": run.record["method"].get("preset"),
                 "limit": run.record.get("limit"),
+                "postprocess": run.record.get("postprocess"),
                 **run.record["method"]["options"],
             }
             for run, *_ in rows
@@ -181,5 +232,13 @@ def _content(run: Run) -> dict[str, str]:
 
 def _row_key(run: Run) -> str:
     method = run.record["method"]
-    parts = method["name"], method["options"], run.record.get("limit")
-    return json.dumps(parts, sort_keys=True)
+    further = run.record.get("limit"), run.record.get("postprocess") or ""
+    return json.dumps((method["name"], method["options"], *further), sort_keys=True)
+
+
+def _scans(entry: Entry, metric: str) -> dict[str, set[str]]:
+    """Return the cases of each subject that define a metric."""
+    scans: dict[str, set[str]] = {}
+    for case in entry.by_case(metric):
+        scans.setdefault(entry.subjects[case], set()).add(case)
+    return scans

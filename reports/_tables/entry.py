@@ -5,28 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from uadbench.inference import Interval, hierarchical_interval
 from uadbench.results import Run
 
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number of one or several seeds; NaN where it is undefined.
-
-    Attributes:
-        value: mean over seeds.
-        low: lower end of the 95 % interval over subjects, mean over seeds.
-        high: its upper end.
-        n: subjects that define it, the smallest number of any seed.
-        undefined: subjects that don't, the largest number of any seed.
-        spread: standard deviation over seeds; NaN for one seed.
-    """
-
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-    n: int = 0
-    undefined: int = 0
-    spread: float = math.nan
+from .seeds import Estimate, mean, mean_by_subject, number, of_runs, over_seeds, spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +33,11 @@ class Entry:
         """The seed of each run."""
         return tuple(int(run.record["seed"]) for run in self.runs)
 
+    @property
+    def steps(self) -> str:
+        """The post-processing that was asked for; "" for none."""
+        return str(self.runs[0].record.get("postprocess") or "")
+
     @cached_property
     def unranked(self) -> str:
         """Why the row takes no part in the ranking; "" if it does."""
@@ -60,19 +47,26 @@ class Entry:
 
     def subject(self, metric: str) -> Estimate | None:
         """Return the mean over subjects of a column of cases.csv, or None."""
-        found = [run.summary["subject"].get(metric) for run in self.runs]
-        known = [part for part in found if part is not None]
-        if not known:
+        return self._subject.get(metric)
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that `subject` knows."""
+        return list(self._subject)
+
+    def retrained(self, metric: str) -> Interval | None:
+        """Return the mean with the interval for new subjects and another training.
+
+        Its ends are NaN for fewer than three seeds; None without the metric.
+        """
+        if metric not in self._subject:
             return None
-        means = [number(part["mean"]) for part in known]
-        return Estimate(
-            value=mean(means),
-            low=mean(number(part["low"]) for part in known),
-            high=mean(number(part["high"]) for part in known),
-            n=min(int(part["n"]) for part in known),
-            undefined=max(int(part["undefined"]) for part in known),
-            spread=spread(means),
-        )
+        _, values, subjects = of_runs(self.runs, [metric])
+        return hierarchical_interval(values[:, 0], subjects).over_both
+
+    def total(self, metric: str) -> float:
+        """Return the sum of a column over the scored cases, mean over seeds."""
+        return mean(math.fsum(_column(run, metric).values()) for run in self.runs)
 
     def by_case(self, metric: str) -> dict[str, float]:
         """Return the defined values of a column of cases.csv, mean over seeds."""
@@ -80,10 +74,24 @@ class Entry:
         cases = (c for c in columns[0] if all(c in column for column in columns))
         return {case: mean(column[case] for column in columns) for case in cases}
 
+    def by_subject(self, metric: str) -> dict[str, float]:
+        """Return the mean of each subject's defined cases, mean over seeds."""
+        return mean_by_subject(self.by_case(metric), self.subjects)
+
+    @cached_property
+    def subjects(self) -> dict[str, str]:
+        """The subject of each case."""
+        rows = self.runs[0].cases[["case", "subject"]].astype(str)
+        return dict(zip(rows["case"], rows["subject"], strict=True))
+
     def pooled(self, metric: str) -> Estimate | None:
         """Return a metric over the voxels of all subjects together, or None."""
         pooled = [run.summary["pooled"] for run in self.runs]
-        return _over_seeds(part[metric] for part in pooled if metric in part)
+        return _over_runs(part[metric] for part in pooled if metric in part)
+
+    def image(self, score: str) -> float:
+        """Return the AUROC of a subject's score, mean over seeds; NaN without it."""
+        return mean(number(run.summary["image"].get(score)) for run in self.runs)
 
     def supervision(self, suffix: str) -> str:
         """Return what the threshold behind a column suffix has seen; "" if unknown."""
@@ -97,7 +105,7 @@ class Entry:
     @property
     def seconds(self) -> Estimate | None:
         """Time for the prediction of one case in s."""
-        return _over_seeds(
+        return _over_runs(
             run.record["timings"]["predict"] / run.summary["cases"]["scored"]
             for run in self.runs
             if "predict" in run.record.get("timings", {})
@@ -108,27 +116,23 @@ class Entry:
     def parameters(self) -> Estimate | None:
         """Number of learned parameters."""
         counts = [run.record.get("parameters") for run in self.runs]
-        return _over_seeds(count for count in counts if count is not None)
+        return _over_runs(count for count in counts if count is not None)
 
-
-def number(value: float | None) -> float:
-    """Return a number of a JSON file, where null stands for NaN."""
-    return math.nan if value is None else float(value)
-
-
-def mean(values: Iterable[float]) -> float:
-    """Return the mean; NaN of nothing, or if any value is NaN."""
-    known = list(values)
-    return math.fsum(known) / len(known) if known else math.nan
-
-
-def spread(values: Sequence[float]) -> float:
-    """Return the standard deviation of a sample; NaN for fewer than two values."""
-    if len(values) < 2:
-        return math.nan
-    middle = mean(values)
-    squares = math.fsum((value - middle) ** 2 for value in values)
-    return math.sqrt(squares / (len(values) - 1))
+    @cached_property
+    def _subject(self) -> dict[str, Estimate]:
+        if len(self.runs) > 1:
+            return over_seeds(self.runs)
+        return {
+            metric: Estimate(
+                value=number(part["mean"]),
+                low=number(part["low"]),
+                high=number(part["high"]),
+                n=int(part["n"]),
+                undefined=int(part["undefined"]),
+                subjects=int(part["subjects"]),
+            )
+            for metric, part in self.runs[0].summary["subject"].items()
+        }
 
 
 def _column(run: Run, metric: str) -> dict[str, float]:
@@ -139,8 +143,8 @@ def _column(run: Run, metric: str) -> dict[str, float]:
     return {str(row["case"]): float(row[metric]) for _, row in known.iterrows()}
 
 
-def _over_seeds(values: Iterable[float | None]) -> Estimate | None:
-    known = [number(value) for value in values]
+def _over_runs(values: Iterable[float | None]) -> Estimate | None:
+    known: Sequence[float] = [number(value) for value in values]
     return Estimate(mean(known), spread=spread(known)) if known else None
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .layout import Layout, Line, headings
+from .layout import Layout, Line, Section, headings
 
 PREAMBLE = (
     "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}.\n"
@@ -35,12 +35,14 @@ SYMBOLS = str.maketrans(
         "\N{MINUS SIGN}": "$-$",
         "\N{EN DASH}": "--",
         "†": r"\dag{}",
+        "³": r"\textsuperscript{3}",
     }
 )
 
 
-def latex(layouts: Sequence[Layout]) -> str:
-    """Return one table environment for each layout."""
+def latex(sections: Sequence[Section]) -> str:
+    """Return one table environment for each table."""
+    layouts = [layout for section in sections for layout in section.tables]
     tables = [_table(layout, i) for i, layout in enumerate(layouts, 1)]
     return PREAMBLE + "\n" + "\n\n".join(tables) + "\n"
 

@@ -1,17 +1,26 @@
-"""The table before it is written: cells, marks and notes.
+"""The tables before they are written: cells, marks and notes.
 
 Markdown, LaTeX and HTML print the same `Layout`; what is bold, what is not ranked and
 how a number is rounded is decided here, once.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .columns import COLUMNS, DASH, Column, Shown
+from .columns import Column, lesion_columns, main_columns
 from .comparison import Comparison
-from .entry import Entry, Estimate
-from .notes import SUPERVISION, caption, notes, warnings
+from .entry import Entry
+from .formats import DASH, Shown
+from .image_level import image_level
+from .notes import (
+    SUPERVISION,
+    caption,
+    lesion_caption,
+    notes,
+    unranked,
+    warnings,
+)
 
 
 @dataclass(frozen=True)
@@ -20,20 +29,20 @@ class Cell:
 
     Attributes:
         value: the number as it is printed.
-        detail: interval, counts, supervision; "" for none.
-        best: the largest among ranked rows of the same supervision.
+        details: interval, counts, supervision, each on a line of its own.
+        best: the best among ranked rows of the same supervision.
         bound: an upper bound, to be set apart from results.
     """
 
     value: str
-    detail: str = ""
+    details: tuple[str, ...] = ()
     best: bool = False
     bound: bool = False
 
     @property
     def text(self) -> str:
-        """Number and detail on one line."""
-        return f"{self.value} {self.detail}".strip()
+        """Number and details on one line."""
+        return " ".join([self.value, *self.details])
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,6 @@ class Layout:
         supervision: of each column's thresholds; "" where there is none to tell.
         lines: rows, best headline first.
         notes: how to read the marks.
-        warnings: what forbids a conclusion.
     """
 
     title: str
@@ -65,29 +73,37 @@ class Layout:
     supervision: tuple[str, ...]
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """All tables of a dataset under a protocol.
+
+    Attributes:
+        title: dataset and protocol.
+        tables: raw results, then those of post-processed maps.
+        image: the AUROC of whole subjects in a sentence; "" without healthy cases.
+        warnings: what forbids a conclusion.
+    """
+
+    title: str
+    tables: tuple[Layout, ...]
+    image: str
     warnings: tuple[str, ...]
 
 
-def lay_out(comparison: Comparison) -> Layout:
-    """Return the table of a comparison, best headline first."""
-    entries = comparison.ordered
-    read = [[column.read(comparison, e) for e in entries] for column in COLUMNS]
-    kept = [
-        (column, found)
-        for column, found in zip(COLUMNS, read, strict=True)
-        if any(estimate is not None for estimate in found)
+def section(comparison: Comparison) -> Section:
+    """Return the tables of a comparison, best headline first."""
+    tables = [
+        table
+        for maps in (comparison, *comparison.processed())
+        for table in (_main(maps), _lesions(maps))
+        if table.columns
     ]
-    cells = [_cells(column, entries, found) for column, found in kept]
-    return Layout(
+    return Section(
         title=comparison.title,
-        caption=caption(comparison),
-        columns=tuple(column for column, _ in kept),
-        supervision=tuple(_supervision(entries, column) for column, _ in kept),
-        lines=tuple(
-            Line(entry.title, tuple(row), entry.unranked)
-            for entry, *row in zip(entries, *cells, strict=True)
-        ),
-        notes=tuple(notes(comparison)),
+        tables=tuple(tables),
+        image=image_level(comparison),
         warnings=tuple(warnings(comparison)),
     )
 
@@ -103,51 +119,116 @@ def headings(layout: Layout) -> list[tuple[str, int]]:
     return spans
 
 
-def legend(layouts: Sequence[Layout]) -> dict[str, str]:
+def legend(sections: Iterable[Section]) -> dict[str, str]:
     """Return what the supervision levels that occur in the tables mean."""
+    layouts = [layout for section in sections for layout in section.tables]
     shown = " ".join(level for layout in layouts for level in layout.supervision)
     return {level: text for level, text in SUPERVISION.items() if level in shown}
 
 
+def _main(comparison: Comparison) -> Layout:
+    return _lay_out(
+        comparison,
+        main_columns(comparison),
+        _title("Methods", comparison),
+        caption(comparison),
+        notes(comparison),
+    )
+
+
+def _lesions(comparison: Comparison) -> Layout:
+    return _lay_out(
+        comparison,
+        lesion_columns(comparison),
+        _title("Lesions and surfaces", comparison),
+        lesion_caption(comparison),
+        unranked(comparison),
+    )
+
+
+def _title(name: str, comparison: Comparison) -> str:
+    return f"{name}, after {comparison.steps}" if comparison.steps else name
+
+
+def _lay_out(
+    comparison: Comparison,
+    columns: Sequence[Column],
+    title: str,
+    caption: str,
+    notes: Sequence[str],
+) -> Layout:
+    entries = comparison.ordered
+    read = [[column.read(comparison, e) for e in entries] for column in columns]
+    kept = [
+        (column, found, _levels(comparison, column))
+        for column, found in zip(columns, read, strict=True)
+        if any(shown is not None for shown in found)
+    ]
+    cells = [_cells(column, entries, found, seen) for column, found, seen in kept]
+    return Layout(
+        title=title,
+        caption=caption,
+        columns=tuple(column for column, _, _ in kept),
+        supervision=tuple(_supervision(column, seen) for column, _, seen in kept),
+        lines=tuple(
+            Line(entry.title, tuple(row), entry.unranked)
+            for entry, *row in zip(entries, *cells, strict=True)
+        ),
+        notes=tuple(notes),
+    )
+
+
+def _levels(comparison: Comparison, column: Column) -> list[str]:
+    """Return what the threshold behind each row's number has seen; "" for none."""
+    suffix = comparison.column(column.suffix) if column.suffix else ""
+    return [entry.supervision(suffix) for entry in comparison.ordered]
+
+
+def _supervision(column: Column, levels: Sequence[str]) -> str:
+    """Return the supervision of a column's thresholds, all levels that occur."""
+    if not column.suffix:
+        return "none" if column.metric else ""
+    return ", ".join(dict.fromkeys(level for level in levels if level))
+
+
 def _cells(
-    column: Column, entries: Sequence[Entry], found: Sequence[Estimate | None]
+    column: Column,
+    entries: Sequence[Entry],
+    found: Sequence[Shown | None],
+    levels: Sequence[str],
 ) -> list[Cell]:
     """Return a column's cells, with the best of each supervision level marked."""
-    levels = [entry.supervision(column.suffix) for entry in entries]
     mixed = len({level for level in levels if level}) > 1
-    best = _best(entries, found, levels) if column.ranked else set()
+    best = _best(column, entries, found, levels)
     cells = []
-    for i, (estimate, level) in enumerate(zip(found, levels, strict=True)):
-        value, detail = Shown(DASH) if estimate is None else column.show(estimate)
-        if mixed and estimate is not None:
-            detail = f"{detail} ({level})".strip()
-        cells.append(Cell(value, detail, best=i in best, bound=column.bound))
+    for i, (shown, level) in enumerate(zip(found, levels, strict=True)):
+        value, details, _ = Shown(DASH) if shown is None else shown
+        if mixed and shown is not None:
+            details += (f"({level})",)
+        cells.append(Cell(value, details, best=i in best, bound=column.bound))
     return cells
 
 
 def _best(
-    entries: Sequence[Entry], found: Sequence[Estimate | None], levels: Sequence[str]
+    column: Column,
+    entries: Sequence[Entry],
+    found: Sequence[Shown | None],
+    levels: Sequence[str],
 ) -> set[int]:
-    """Return the rows that hold the largest shown number of their supervision level."""
+    """Return the rows that hold the best shown number of their supervision level."""
+    if column.higher is None:
+        return set()
+    choose = max if column.higher else min
     rivals: dict[str, dict[int, float]] = {}
-    for i, (entry, estimate) in enumerate(zip(entries, found, strict=True)):
-        if entry.unranked or estimate is None or math.isnan(estimate.value):
+    for i, (entry, shown) in enumerate(zip(entries, found, strict=True)):
+        if entry.unranked or shown is None or math.isnan(shown.number):
             continue
-        # Rounded as shown: two equal numbers of which one is bold look like an error.
-        rivals.setdefault(levels[i], {})[i] = round(estimate.value, 3)
+        rivals.setdefault(levels[i], {})[i] = shown.number
     return {
         i
         for level, values in rivals.items()
         # The best of one is no news, and what saw the test labels is no result.
         if len(values) > 1 and "test-oracle" not in level
         for i, value in values.items()
-        if value == max(values.values())
+        if value == choose(values.values())
     }
-
-
-def _supervision(entries: Sequence[Entry], column: Column) -> str:
-    """Return the supervision of a column's thresholds, all levels that occur."""
-    if not column.suffix:
-        return "none" if column.ranked else ""
-    levels = (entry.supervision(column.suffix) for entry in entries)
-    return ", ".join(dict.fromkeys(level for level in levels if level))

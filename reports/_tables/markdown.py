@@ -2,17 +2,28 @@
 
 from collections.abc import Iterable, Sequence
 
-from .layout import Layout, Line, legend
+from .layout import Layout, Line, Section, legend
 from .notes import UNRANKED
 
 SPECIAL = frozenset("\\`*_|<>[]#")
 
 
-def markdown(layouts: Sequence[Layout], left_out: Iterable[str] = ()) -> str:
-    """Return the tables, each under its heading, then what concerns all of them."""
-    levels = [f"{level}: {meaning}" for level, meaning in legend(layouts).items()]
+def markdown(
+    sections: Sequence[Section],
+    left_out: Iterable[str] = (),
+    remarks: Iterable[str] = (),
+) -> str:
+    """Return the tables, each under its heading, then what concerns all of them.
+
+    Args:
+        sections: the tables.
+        left_out: a line for each run without results.
+        remarks: what the sections say together.
+    """
+    levels = [f"{level}: {meaning}" for level, meaning in legend(sections).items()]
     parts = [
-        *(_table(layout) for layout in layouts),
+        *(_section(section) for section in sections),
+        *(escape(remark) for remark in remarks),
         _bullets("Supervision of a threshold", levels),
         _bullets("Left out", left_out),
     ]
@@ -25,6 +36,16 @@ def escape(text: str) -> str:
     return "".join(f"\\{letter}" if letter in SPECIAL else letter for letter in plain)
 
 
+def _section(section: Section) -> str:
+    parts = [
+        f"## {escape(section.title)}",
+        *(_table(layout) for layout in section.tables),
+        escape(section.image),
+        _bullets("Warnings", section.warnings),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
 def _table(layout: Layout) -> str:
     titles = ["Method", *(column.long for column in layout.columns)]
     supervision = ["*supervision*", *(f"*{level}*" for level in layout.supervision)]
@@ -35,11 +56,10 @@ def _table(layout: Layout) -> str:
         *(_line(line) for line in layout.lines),
     ]
     parts = [
-        f"## {escape(layout.title)}",
+        f"### {escape(layout.title)}",
         escape(layout.caption),
         "\n".join("| " + " | ".join(cells) + " |" for cells in lines),
         "\n".join(f"- {escape(note)}" for note in layout.notes),
-        _bullets("Warnings", layout.warnings),
     ]
     return "\n\n".join(part for part in parts if part)
 

@@ -3,16 +3,17 @@
 import math
 from collections.abc import Sequence
 
+from uadbench.inference import few_subjects
 from uadbench.results import Run
 
 from .comparison import BASELINE, HEADLINE, Comparison
 from .entry import Entry
+from .formats import p_value
 
 UNRANKED = "†"
-# Below this an interval is so wide that most differences between methods lie within it.
-FEW_SUBJECTS = 50
+INTENSITY = "the plain intensity threshold"
 SUPERVISION = {
-    "none": "no threshold is chosen: the metric ranks voxels",
+    "none": "no threshold is chosen",
     "healthy-val": (
         "chosen on healthy validation scans, in which nothing is labelled; a warning "
         "says so where these are slices of patients, which labels have told apart"
@@ -24,7 +25,7 @@ SUPERVISION = {
 
 def statement(comparison: Comparison, entry: Entry) -> str:
     """Return one sentence with the headline of a row."""
-    found = entry.subject(HEADLINE)
+    found = entry.subject(comparison.column(HEADLINE))
     if found is None or math.isnan(found.value):
         return f"{entry.title} has no defined Dice on {comparison.title}."
     interval = (
@@ -42,69 +43,139 @@ def statement(comparison: Comparison, entry: Entry) -> str:
             f"; pooled AUPRC {auprc.value:.3f}, where chance is "
             f"{comparison.prevalence:.3f}"
         )
-    difference = comparison.difference(entry)
-    if not math.isnan(difference):
-        side = "above" if difference >= 0 else "below"
-        sentence += f"; Dice {abs(difference):.3f} {side} the plain intensity threshold"
-    return sentence + "."
+    return sentence + _against(comparison, entry) + "."
+
+
+def reference_name(comparison: Comparison) -> str:
+    """Return what the reference method is called within a sentence."""
+    if comparison.reference == BASELINE or comparison.baseline is None:
+        return INTENSITY
+    return comparison.baseline.title
 
 
 def caption(comparison: Comparison) -> str:
-    """Return what the numbers of a table are."""
+    """Return what the numbers of the first table are."""
+    maps = (
+        f" Read from maps and masks after {comparison.steps}, the same steps for all; "
+        "thresholds are chosen after them. Lost lesion: what the steps put beyond "
+        "reach, in a mean case."
+        if comparison.steps
+        else ""
+    )
     text = (
-        f"{comparison.title}, {_subjects(comparison)} test subjects. Means over "
-        "subjects [95 % bootstrap interval], unless pooled. 5 % and 1 % FPR: at the "
-        "threshold that this fraction of healthy validation voxels reaches."
+        f"{comparison.title}, {_sample(comparison)}.{maps} Means over subjects [95 % "
+        "bootstrap interval], unless pooled. 5 % and 1 % FPR: at the threshold that "
+        "this fraction of healthy validation voxels reaches."
     )
     if math.isnan(comparison.prevalence):
         return text
     return f"{text} The AUPRC of chance is the prevalence, {comparison.prevalence:.3f}."
 
 
+def lesion_caption(comparison: Comparison) -> str:
+    """Return what the numbers of the second table are."""
+    maps = f", after {comparison.steps}" if comparison.steps else ""
+    return (
+        f"{comparison.title}{maps}: the same methods and subjects at the threshold of "
+        "5 % FPR, and of the method's own mask. A lesion is found if 10 % of it is; "
+        "a finding of which less than 10 % is lesion is a false one; components under "
+        "3 mm³ don't count."
+    )
+
+
 def notes(comparison: Comparison) -> list[str]:
-    """Return how to read the marks of a table."""
+    """Return how to read the marks of the first table."""
     lines = [
-        "Bold: the best of the ranked methods whose thresholds have seen the same.",
-        "⌈Dice⌉: an upper bound; its threshold is chosen on test labels; never ranked.",
+        "Bold: the best of the ranked methods whose thresholds have seen the same."
     ]
-    if comparison.baseline is not None:
+    if any(
+        entry.subject(comparison.column("dice_oracle")) for entry in comparison.entries
+    ):
         lines.append(
-            "Δ intensity: mean difference of Dice at 5 % FPR to the plain intensity "
-            "threshold, over the subjects that both have."
+            "⌈Dice⌉: an upper bound; its threshold is chosen on test labels; never "
+            "ranked."
         )
+    if any(
+        entry.total(comparison.column("missed_fpr5")) for entry in comparison.entries
+    ):
+        lines.append(
+            "HD95: a case with nothing predicted (missed) counts the diagonal of its "
+            "image."
+        )
+    lines += _tests(comparison)
     if any(len(entry.runs) > 1 for entry in comparison.entries):
         lines.append(
             "Several seeds: mean over seeds ± standard deviation over seeds; the "
-            "interval is over subjects, its ends averaged over seeds."
+            "interval is over subjects, of their means over seeds."
         )
-    lines += [
+    return lines + unranked(comparison)
+
+
+def unranked(comparison: Comparison) -> list[str]:
+    """Return why rows are not ranked."""
+    return [
         f"{UNRANKED} {entry.title} is not ranked: {entry.unranked}."
         for entry in comparison.ordered
         if entry.unranked
     ]
-    return lines
+
+
+def _tests(comparison: Comparison) -> list[str]:
+    """Return what the difference to the reference is, and where it is not tested."""
+    if not comparison.paired:
+        return []
+    found = comparison.paired.values()
+    lines = [
+        f"Δ {comparison.reference}: mean difference of Dice at 5 % FPR to "
+        f"{reference_name(comparison)}, over the subjects that both have"
+    ]
+    if any(not paired.reason for paired in found):
+        lines[0] += (
+            "; p of Wilcoxon's signed-rank test with Holm's correction over the "
+            "methods; r: rank-biserial correlation, 1 if each subject is better"
+        )
+    lines[0] += "."
+    reasons: dict[str, list[str]] = {}
+    for paired in found:
+        if paired.reason:
+            reasons.setdefault(paired.reason, []).append(paired.name)
+    return lines + [
+        f"No test of {', '.join(names)}: {reason}." for reason, names in reasons.items()
+    ]
+
+
+def _against(comparison: Comparison, entry: Entry) -> str:
+    """Return how a row's headline differs from the reference's; "" if unknown."""
+    paired = comparison.paired.get(entry.title)
+    if paired is None or math.isnan(paired.difference.mean):
+        return ""
+    found = paired.difference
+    side = "above" if found.mean >= 0 else "below"
+    test = "" if paired.reason else f" ({p_value(paired.p_holm)})"
+    return f"; Dice {abs(found.mean):.3f} {side} {reference_name(comparison)}{test}"
 
 
 def warnings(comparison: Comparison) -> list[str]:
     """Return what forbids or weakens a conclusion from a table."""
     runs = [run for entry in comparison.entries for run in entry.runs]
     lines = _recorded(runs)
-    subjects = _subjects(comparison)
-    if subjects < FEW_SUBJECTS:
-        lines.append(
-            f"Only {subjects} test subjects: intervals are wide, and a small "
-            "difference between methods may be chance."
-        )
+    if few := few_subjects(comparison.sample[0]):
+        lines.append(few)
     demo = [entry.title for entry in comparison.entries if _preset(entry) == "demo"]
     if demo:
         lines.append(
             f"Preset 'demo' ({', '.join(demo)}): made to run in minutes on a laptop, "
             "not the published configuration."
         )
-    if comparison.baseline is None:
+    if not any(entry.method == BASELINE for entry in comparison.entries):
         lines.append(
             f"No run of '{BASELINE}' is among these: whether a plain intensity "
             "threshold does as well is unknown."
+        )
+    if comparison.reference != BASELINE and comparison.baseline is None:
+        lines.append(
+            f"No run of the reference '{comparison.reference}' is among these: "
+            "nothing is compared with it here."
         )
     return lines + [
         f"{entry.title}: seed {seed} occurs more than once."
@@ -134,10 +205,8 @@ def _preset(entry: Entry) -> str | None:
     return None if preset is None else str(preset)
 
 
-def _subjects(comparison: Comparison) -> int:
-    """Return the number of test subjects; of cases where subjects are not recorded."""
-    record = comparison.entries[0].runs[0]
-    test = record.record.get("subjects", {}).get("test")
-    if test is None:
-        return int(record.summary["cases"]["expected"])
-    return len(set(test))
+def _sample(comparison: Comparison) -> str:
+    """Return the number of test subjects, and of their scans where these are more."""
+    subjects, cases = comparison.sample
+    scans = f" with {cases} scans" if cases > subjects else ""
+    return f"{subjects} test subjects{scans}"

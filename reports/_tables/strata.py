@@ -3,11 +3,19 @@
 import math
 from dataclasses import dataclass
 
-from .columns import DASH
+from uadbench.metrics import PIXEL_STRATA, VOLUME_STRATA
+
 from .comparison import HEADLINE, Comparison
-from .entry import Entry, mean
+from .entry import Entry
+from .formats import DASH
+from .seeds import mean
 
 PREFIX = "stratum_"
+# Sizes by size; every other group by its name.
+SIZES = [
+    "no lesion",
+    *(name for strata in (PIXEL_STRATA[1:], VOLUME_STRATA) for _, name in strata),
+]
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ def _table(comparison: Comparison, name: str) -> Strata:
             cases = members.setdefault(group, [])
             if case not in cases:
                 cases.append(case)
-    ordered = sorted(members.items())
+    ordered = sorted(members.items(), key=lambda item: _place(item[0]))
     return Strata(
         name=name,
         groups=tuple((group, len(cases)) for group, cases in ordered),
@@ -52,6 +60,10 @@ def _table(comparison: Comparison, name: str) -> Strata:
             for entry in comparison.ordered
         ),
     )
+
+
+def _place(group: str) -> tuple[int, str]:
+    return (SIZES.index(group) if group in SIZES else 0), group
 
 
 def _groups(entry: Entry, name: str) -> dict[str, str]:

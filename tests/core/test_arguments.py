@@ -29,6 +29,8 @@ def test_defaults_of_the_shared_options() -> None:
         "data_pairs": (),
         "preset": None,
         "protocol": "volume",
+        "thresholds": (),
+        "postprocess": "",
         "device": "auto",
         "limit": None,
         "output": Path("runs"),

@@ -12,7 +12,7 @@ from uadbench import engine
 from uadbench.errors import ContractError, DataError, UsageError
 from uadbench.files import read_rows, write_rows
 from uadbench.plans import Plan
-from uadbench.protocols import Silent
+from uadbench.protocols import Lazy, Silent
 from uadbench.results import Run
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -84,7 +84,13 @@ def test_run_leaves_every_file_of_the_run_folder(tmp_path: Path) -> None:
         "training.csv",
     }
     assert run.done
-    assert run.summary["cases"] == {"expected": 4, "scored": 4, "failed": 0}
+    assert run.summary["cases"] == {
+        "expected": 4,
+        "scored": 4,
+        "failed": 0,
+        "without_lesion": 0,
+        "subjects": 4,
+    }
     assert run.record["subjects"]["val"] == ["sub-val0", "sub-val1", "sub-val2"]
     assert run.record["parameters"] == 12 * 10 * 5
 
@@ -196,7 +202,7 @@ def test_folder_of_another_format_is_refused(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "run.json").read_text())
     (tmp_path / "run.json").write_text(json.dumps({**record, "format": 99}))
 
-    with pytest.raises(UsageError, match="format 99, but this uadbench reads format 1"):
+    with pytest.raises(UsageError, match="format 99, but this uadbench reads format 2"):
         engine.run(TOY, tmp_path, Silent())
 
 
@@ -222,7 +228,8 @@ def test_failed_case_keeps_its_row_and_the_others_theirs(
     assert any(words in line for line in ear.heard)
     assert "Traceback" in (tmp_path / "failures.log").read_text()
     assert not run.whole
-    assert run.summary["cases"] == {"expected": 4, "scored": 3, "failed": 1}
+    assert run.summary["cases"]["scored"] == 3
+    assert run.summary["cases"]["failed"] == 1
 
 
 def test_unreadable_case_fails_alone(tmp_path: Path) -> None:
@@ -241,7 +248,7 @@ def test_all_cases_failed_leaves_a_summary_of_nothing(tmp_path: Path) -> None:
         Silent(),
     )
 
-    assert run.summary["cases"] == {"expected": 1, "scored": 0, "failed": 1}
+    assert run.summary["cases"]["scored"] == 0
     assert run.summary["pooled"]["auprc"] is None
 
 
@@ -368,6 +375,58 @@ def test_pooled_oracle_is_at_least_the_dice_at_every_other_threshold(
     pooled = engine.run(TOY, tmp_path, Silent()).summary["pooled"]
 
     assert pooled["dice_oracle"] >= max(pooled["dice_fpr5"], pooled["dice_fpr1"])
+
+
+def test_processed_results_stand_beside_the_raw_ones(tmp_path: Path) -> None:
+    raw = engine.run(TOY, tmp_path / "raw", Silent())
+
+    both = engine.run(
+        Plan("toy", "toy", postprocess="median:3", thresholds=("dice@lesion-val",)),
+        tmp_path / "both",
+        Silent(),
+    )
+
+    for name in ("dice_fpr5", "hd95_own", "lesion_f1_fpr1", "dice_oracle"):
+        assert list(both.cases[name]) == list(raw.cases[name])
+        assert f"{name}_post" in both.cases
+    assert both.thresholds["lesionval"]["supervision"] == "lesion-val"
+    assert both.thresholds["oracle_post"]["postprocess"] == "median:3"
+    assert "auprc_post_low" in both.summary["pooled"]
+    maps = [path.name for path in (tmp_path / "both").glob("maps/sub-test0/anat/*")]
+    assert "sub-test0_label-lesion_desc-toyfpr5post_mask.nii.gz" in maps
+
+
+def test_steps_on_masks_leave_no_oracle(tmp_path: Path) -> None:
+    plan = Plan("toy", "toy", postprocess="largest:1")
+
+    run = engine.run(plan, tmp_path, Silent())
+
+    assert "dice_fpr5_post" in run.cases
+    assert "dice_oracle_post" not in run.cases
+    assert "oracle_post" not in run.thresholds
+
+
+def test_lesion_threshold_without_labelled_cases_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: ModuleType
+) -> None:
+    monkeypatch.setattr(toy.ToyDataset, "labelled", lambda _: Lazy((), toy.make_case))
+
+    with pytest.raises(DataError, match="no labelled validation case"):
+        engine.run(
+            Plan("toy", "toy", thresholds=("dice@lesion-val",)), tmp_path, Silent()
+        )
+
+
+def test_failed_labelled_case_ends_the_calibration(tmp_path: Path) -> None:
+    plan = Plan(
+        "toy",
+        "toy",
+        thresholds=("dice@lesion-val",),
+        data_options={"unreadable": "sub-val1"},
+    )
+
+    with pytest.raises(DataError, match=r"sub-val1\.nii\.gz: cannot be read"):
+        engine.run(plan, tmp_path, Silent())
 
 
 def test_protocol_of_the_paper_scores_one_slice_of_128_px(tmp_path: Path) -> None:

@@ -2,28 +2,24 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
 
 from uadbench.evaluation import (
-    CURVE_COLUMNS,
     content_hash,
-    curve,
     failed_case,
-    interval,
     overlap,
-    pool,
     score_case,
     scored_voxels,
-    summarise,
+    shapes,
 )
-from uadbench.metrics import OVERLAP, ranking
+from uadbench.metrics import confusion, psnr, ssim
+from uadbench.postprocess import Pipeline
 from uadbench.protocols import Case, Prediction, Scan
 from uadbench.thresholds import Threshold
+from uadbench.variants import Reading, read, variants
 
 NAN = float("nan")
+RAW = variants(Pipeline())
 CUTS = {
     "fpr5": Threshold(0.5, "fpr@healthy:0.05", "healthy-val", "hash"),
     "own": Threshold(None, "own", "healthy-val", "hash"),
@@ -69,23 +65,34 @@ def test_ignored_voxels_are_not_scored() -> None:
     assert np.argwhere(inside).tolist() == [[0, 0, 1], [3, 0, 1]]
 
 
+def readings(case: Case, prediction: Prediction) -> list[Reading]:
+    return [read(case.scan, prediction, variant, CUTS) for variant in RAW]
+
+
 def test_row_of_a_case_by_hand() -> None:
+    case = make_case()
     # Lesion 0.9 and 0.3, healthy 0.6 and 0.1; outside the brain everything is 9.
     prediction = make_prediction([0.9, 0.3, 0.6, 0.1, 9])
 
-    row = score_case(make_case(), prediction, CUTS)
+    row = score_case(case, "sub-1", readings(case, prediction), {})
 
     assert row | {"content": ""} == {
         "case": "sub-1",
+        "subject": "sub-1",
         "status": "ok",
         "error": "",
+        "stratum_size": "small (< 1 mL)",
         "stratum_site": "north",
         "lesion_ml": 0.02,
         "brain_ml": 0.04,
         "prevalence": 0.5,
         "auprc": pytest.approx(1 / 2 * 1 + 1 / 2 * 2 / 3),
         "auroc": 3 / 4,
+        "fpr_at_tpr95": 1 / 2,
         "dice_oracle_case": 2 * 2 / (3 + 2),
+        "brain_mean": pytest.approx(1.9 / 4),
+        "brain_max": pytest.approx(0.9),
+        "brain_top": pytest.approx(0.9),
         "content": "",
         "dice_fpr5": 2 * 1 / (2 + 2),
         "precision_fpr5": 1 / 2,
@@ -95,18 +102,138 @@ def test_row_of_a_case_by_hand() -> None:
         "precision_own": 1.0,
         "recall_own": 1 / 2,
         "fpr_own": 0.0,
+        # Voxels 0 and 2 of a row of 1 mm against lesion voxels 0 and 1: 0, 1; 0, 1.
+        "hd95_fpr5": pytest.approx(0.95),
+        "nsd_fpr5": 1.0,
+        "missed_fpr5": 0.0,
+        # A component of one voxel of 10 mm3 on the lesion, one of another beside it.
+        "lesion_precision_fpr5": 1 / 2,
+        "lesion_recall_fpr5": 1.0,
+        "lesion_f1_fpr5": 2 / 3,
+        "lesion_fp_fpr5": 1.0,
+        "lesion_fp_ml_fpr5": 0.01,
+        "hd95_own": pytest.approx(0.95),
+        "nsd_own": 1.0,
+        "missed_own": 0.0,
+        "lesion_precision_own": 1.0,
+        "lesion_recall_own": 1.0,
+        "lesion_f1_own": 1.0,
+        "lesion_fp_own": 0.0,
+        "lesion_fp_ml_own": 0.0,
     }
+
+
+def test_missed_lesion_is_counted_and_is_as_far_as_the_image_is_long() -> None:
+    case = make_case()
+    nothing = np.zeros((5, 1, 2), bool)
+
+    row = shapes(nothing, case, "own")
+
+    # One slice is measured in its plane: 5 x 1 voxels of 1 x 2 mm.
+    assert row["hd95_own"] == pytest.approx(math.hypot(5, 2))
+    assert row["missed_own"] == 1.0
+    assert row["lesion_f1_own"] == 0.0
+
+
+def test_volume_is_measured_over_the_slices_that_count() -> None:
+    brain = np.ones((4, 4, 3), bool)
+    lesion = np.zeros_like(brain)
+    lesion[1, 1] = True
+    scan = Scan(
+        id="sub-1",
+        image=np.zeros((1, 4, 4, 3), np.float32),
+        brain=brain,
+        spacing=(1.0, 1.0, 3.0),
+        affine=np.eye(4),
+        modalities=("T2",),
+        slices=(1, 2),
+    )
+    nothing = np.zeros_like(brain)
+
+    row = shapes(nothing, Case(scan, lesion), "own")
+
+    assert row["hd95_own"] == pytest.approx(math.sqrt(16 + 16 + 36))
+
+
+def test_processed_maps_have_columns_of_their_own_and_the_lesion_they_lost() -> None:
+    case = make_case()
+    both = variants(Pipeline.parse("erode:1"))
+    cuts = CUTS | {"fpr5_post": Threshold(0.5, "fpr", "healthy-val", "hash", "erode:1")}
+    prediction = make_prediction([0.9, 0.3, 0.6, 0.1, 9])
+
+    found = [read(case.scan, prediction, variant, cuts) for variant in both]
+    row = score_case(case, "sub-1", found, {})
+
+    # Voxel 3 is 1 mm from the edge of the brain and lost; 0 to 2 are deeper.
+    assert row["lost_ml_post"] == 0.0
+    assert row["dice_fpr5_post"] == row["dice_fpr5"]
+    assert row["fpr_fpr5_post"] == 1 / 2
+    assert row["auprc_post"] == row["auprc"]
+
+
+def test_lesion_that_erosion_takes_is_lost_and_ranks_last() -> None:
+    case = make_case()
+    (_, post) = variants(Pipeline.parse("erode:3"))
+    prediction = make_prediction([0.1, 0.9, 0.6, 0.3, 9])
+
+    row = score_case(case, "sub-1", [read(case.scan, prediction, post, {})], {})
+
+    # Deeper than 3 mm lies voxel 0 alone, 4 mm from the edge.
+    assert row["lost_ml_post"] == pytest.approx(0.01)
+
+
+def test_reconstruction_is_compared_in_the_healthy_brain() -> None:
+    rng = np.random.default_rng(0)
+    brain = np.zeros((16, 16, 1), bool)
+    brain[2:14, 2:14] = True
+    lesion = np.zeros_like(brain)
+    lesion[4:6, 4:6] = True
+    image, copy = rng.random((2, 16, 16, 1), np.float32)
+    scan = Scan(
+        "a", image[None], brain, (1.0, 1.0, 1.0), np.eye(4), ("T2",), slices=(0,)
+    )
+
+    row = score_case(
+        Case(scan, lesion), "a", [], {"input": image, "reconstruction": copy}
+    )
+
+    healthy = brain & ~lesion
+    assert row["ssim"] == ssim(image, copy, healthy)
+    assert row["psnr"] == psnr(image, copy, healthy)
+
+
+def test_perfect_reconstruction_has_no_finite_ratio() -> None:
+    image = np.random.default_rng(0).random((16, 16, 1), np.float32)
+    brain = np.ones(image.shape, bool)
+    scan = Scan(
+        "a", image[None], brain, (1.0, 1.0, 1.0), np.eye(4), ("T2",), slices=(0,)
+    )
+
+    row = score_case(
+        Case(scan, ~brain), "a", [], {"input": image, "reconstruction": image}
+    )
+
+    assert row["ssim"] == pytest.approx(1)
+    assert math.isnan(float(str(row["psnr"])))
 
 
 def test_case_whose_voxels_are_all_ignored_has_a_row_of_undefined_numbers() -> None:
     case = make_case(np.ones((5, 1, 2), bool))
-    cuts = {"fpr5": CUTS["fpr5"]}
+    nothing = Prediction(np.zeros((5, 1, 2), np.float32), np.zeros((5, 1, 2), bool))
 
-    row = score_case(case, Prediction(np.zeros((5, 1, 2), np.float32)), cuts)
+    row = score_case(case, "sub-1", readings(case, nothing), {})
 
     numbers = {name: v for name, v in row.items() if isinstance(v, float)}
-    assert numbers.pop("lesion_ml") == numbers.pop("brain_ml") == 0
-    assert all(math.isnan(value) for value in numbers.values())
+    counts = {name: v for name, v in numbers.items() if not math.isnan(v)}
+    assert counts == dict.fromkeys(
+        (
+            "lesion_ml",
+            "brain_ml",
+            *("lesion_fp_fpr5", "lesion_fp_ml_fpr5"),
+            *("lesion_fp_own", "lesion_fp_ml_own"),
+        ),
+        0.0,
+    )
 
 
 def test_content_hash_changes_with_what_is_scored_and_with_nothing_else() -> None:
@@ -132,146 +259,21 @@ def test_content_hash_changes_with_what_is_scored_and_with_nothing_else() -> Non
 
 
 def test_failed_case_keeps_its_row_with_one_line_of_words() -> None:
-    assert failed_case("sub-1", ValueError("too\n  small")) == {
-        "case": "sub-1",
+    assert failed_case("sub-1_ses-1", "sub-1", ValueError("too\n  small")) == {
+        "case": "sub-1_ses-1",
+        "subject": "sub-1",
         "status": "failed",
         "error": "too small",
     }
-    assert failed_case("sub-1", MemoryError())["error"] == "MemoryError"
+    assert failed_case("a", "a", MemoryError())["error"] == "MemoryError"
 
 
 def test_overlap_names_every_metric_by_its_suffix() -> None:
     mask = np.array([True, False])
 
-    assert overlap(mask, mask, "own") == {
+    assert overlap(confusion(mask, mask), "own") == {
         "dice_own": 1.0,
         "precision_own": 1.0,
         "recall_own": 1.0,
         "fpr_own": 0.0,
     }
-
-
-def test_summary_counts_cases_and_averages_what_is_defined() -> None:
-    rows = [
-        {"case": "1", "status": "ok", "stratum_site": "a", "dice_own": 0.2},
-        {"case": "2", "status": "ok", "stratum_site": "b", "dice_own": NAN},
-        {"case": "3", "status": "ok", "stratum_site": "b", "dice_own": 0.6},
-        {"case": "4", "status": "failed", "stratum_site": NAN, "dice_own": NAN},
-    ]
-
-    summary = summarise(rows, {"auprc": 0.5})
-
-    assert summary["cases"] == {"expected": 4, "scored": 3, "failed": 1}
-    assert summary["pooled"] == {"auprc": 0.5}
-    assert summary["subject"] == {
-        "dice_own": {
-            "mean": pytest.approx(0.4),
-            "low": pytest.approx(NAN, nan_ok=True),
-            "high": pytest.approx(NAN, nan_ok=True),
-            "n": 2,
-            "undefined": 1,
-        }
-    }
-
-
-def test_summary_of_failures_alone_has_no_metric() -> None:
-    rows = [{"case": "1", "status": "failed", "error": "too small"}]
-
-    assert summarise(rows, {})["subject"] == {}
-
-
-def test_interval_is_scipys_bca() -> None:
-    values = np.random.default_rng(1).beta(1, 3, 30)
-    rng = np.random.default_rng(0)
-    expected = bootstrap(
-        (values,),
-        np.mean,
-        confidence_level=0.95,
-        n_resamples=10_000,
-        method="BCa",
-        rng=rng,
-    ).confidence_interval
-
-    found = interval([*values, NAN])
-
-    assert (found["low"], found["high"]) == (expected.low, expected.high)
-    assert found["mean"] == pytest.approx(values.sum() / 30)
-    assert (found["n"], found["undefined"]) == (30, 1)
-
-
-def test_interval_of_many_values_is_close_to_the_normal_one() -> None:
-    values = np.random.default_rng(1).normal(0.5, 0.1, 400)
-    width = 1.96 * values.std() / np.sqrt(400)
-
-    found = interval(values)
-
-    assert found["low"] == pytest.approx(values.mean() - width, abs=0.001)
-    assert found["high"] == pytest.approx(values.mean() + width, abs=0.001)
-
-
-@pytest.mark.parametrize(
-    ("values", "mean"),
-    [([], NAN), ([NAN], NAN), ([0.2, 0.4, NAN], 0.3), ([0.3] * 5, 0.3)],
-)
-def test_interval_of_too_few_or_equal_values_is_undefined(
-    values: list[float], mean: float
-) -> None:
-    found = interval(values)
-
-    assert found["mean"] == pytest.approx(mean, nan_ok=True)
-    assert math.isnan(found["low"])
-    assert math.isnan(found["high"])
-
-
-@settings(max_examples=20)
-@given(st.lists(st.floats(0, 1), min_size=3, max_size=12))
-def test_interval_holds_the_mean_if_it_is_defined(values: list[float]) -> None:
-    found = interval(values)
-
-    assert math.isnan(found["low"]) == math.isnan(found["high"])
-    if not math.isnan(found["low"]):
-        assert found["low"] <= found["mean"] <= found["high"]
-
-
-def test_values_that_differ_by_rounding_alone_count_as_equal() -> None:
-    found = interval([0.3, 0.1 + 0.2, 0.3, 0.3])
-
-    assert math.isnan(found["low"])
-
-
-def test_pooled_metrics_count_voxels_not_cases() -> None:
-    labels = np.array([1, 1, 0, 0, 0], bool)
-    scores = np.array([0.9, 0.3, 0.6, 0.1, 0.2])
-    masks = {"fpr5": scores >= 0.5}
-
-    pooled = pool(labels, ranking(scores, labels), masks)
-
-    assert pooled == {
-        "auprc": pytest.approx(1 / 2 * 1 + 1 / 2 * 2 / 3),
-        "auroc": 5 / 6,
-        "prevalence": 2 / 5,
-        "dice_oracle": 2 * 2 / (3 + 2),
-        "threshold_oracle": 0.3,
-        **{f"{name}_fpr5": m(masks["fpr5"], labels) for name, m in OVERLAP.items()},
-    }
-
-
-def test_pool_of_no_case_is_undefined() -> None:
-    none = np.zeros(0, bool)
-
-    pooled = pool(none, ranking(np.zeros(0), none), {"own": none})
-
-    assert all(math.isnan(value) for value in pooled.values())  # type: ignore[arg-type]  # all floats
-
-
-def test_curve_has_a_row_for_each_threshold_asked_for() -> None:
-    labels = np.array([1, 1, 0, 0, 0], bool)
-    ranks = ranking(np.array([0.9, 0.3, 0.6, 0.1, 0.2]), labels)
-
-    rows = curve(ranks, np.array([0.9, 0.3]))
-
-    assert [tuple(row) for row in rows] == [CURVE_COLUMNS] * 2
-    assert [tuple(row.values()) for row in rows] == [
-        (0.9, 1.0, 0.5, 0.0),
-        (0.3, 2 / 3, 1.0, 1 / 3),
-    ]

@@ -8,6 +8,7 @@ from types import ModuleType
 import nibabel as nib
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from uadbench.errors import OutputError
 from uadbench.files import read_json
@@ -21,9 +22,11 @@ from uadbench.maps import (
     score_path,
     shown_slice,
 )
+from uadbench.postprocess import Pipeline
 from uadbench.protocols import Case, Prediction
 from uadbench.results import Run
 from uadbench.thresholds import Threshold
+from uadbench.variants import read, variants
 
 CUTS = {
     "fpr5": Threshold(0.5, "fpr@healthy:0.05", "healthy-val", "hash"),
@@ -39,6 +42,21 @@ def case(toy: ModuleType) -> Case:
     affine = np.diag([2.0, 2.0, 5.0, 1.0])
     affine[:3, 3] = (-11, 4, 30)
     return replace(found, scan=replace(found.scan, affine=affine, axes="LPS", xform=4))
+
+
+def masks_of(
+    case: Case, prediction: Prediction, cuts: dict[str, Threshold]
+) -> dict[str, NDArray[np.bool_]]:
+    """The raw masks in what counts, as `stages` hands them on."""
+    (raw,) = variants(Pipeline())
+    return dict(read(case.scan, prediction, raw, cuts).masks)
+
+
+def save(
+    folder: Path, case: Case, prediction: Prediction, cuts: dict[str, Threshold]
+) -> None:
+    found = masks_of(case, prediction, cuts)
+    save_maps(folder, "ae", case.scan, prediction.score, found, cuts)
 
 
 @pytest.fixture
@@ -64,7 +82,7 @@ def test_maps_lie_as_in_a_bids_derivative(scan_id: str, place: str) -> None:
 def test_saved_maps_come_back(
     tmp_path: Path, case: Case, prediction: Prediction
 ) -> None:
-    save_maps(tmp_path, "ae", case.scan, prediction, CUTS)
+    save(tmp_path, case, prediction, CUTS)
 
     inside = case.scan.scored
     np.testing.assert_array_equal(
@@ -87,7 +105,7 @@ def test_names_are_bids_entities_whatever_a_method_is_called() -> None:
 def test_masks_are_cut_at_their_threshold_inside_what_counts(
     tmp_path: Path, case: Case, prediction: Prediction
 ) -> None:
-    save_maps(tmp_path, "ae", case.scan, prediction, CUTS)
+    save(tmp_path, case, prediction, CUTS)
 
     path = mask_path(tmp_path, "ae", case.scan.id, "fpr5")
     image = nib.nifti1.load(path)
@@ -101,7 +119,7 @@ def test_masks_are_cut_at_their_threshold_inside_what_counts(
 def test_maps_lie_on_the_grid_of_the_input(
     tmp_path: Path, case: Case, prediction: Prediction
 ) -> None:
-    save_maps(tmp_path, "ae", case.scan, prediction, BLIND)
+    save(tmp_path, case, prediction, BLIND)
 
     image = nib.nifti1.load(score_path(tmp_path, "ae", case.scan.id))
     assert nib.orientations.aff2axcodes(image.affine) == ("L", "P", "S")
@@ -115,7 +133,7 @@ def test_maps_lie_on_the_grid_of_the_input(
 def test_method_without_a_mask_leaves_none(
     tmp_path: Path, case: Case, prediction: Prediction
 ) -> None:
-    save_maps(tmp_path, "ae", case.scan, replace(prediction, mask=None), BLIND)
+    save(tmp_path, case, replace(prediction, mask=None), BLIND)
 
     assert read_own_mask(tmp_path, "ae", case.scan.id) is None
 
@@ -124,12 +142,12 @@ def test_maps_describe_themselves_once(
     tmp_path: Path, case: Case, prediction: Prediction
 ) -> None:
     path = tmp_path / "maps" / "dataset_description.json"
-    save_maps(tmp_path, "ae", case.scan, prediction, BLIND)
+    save(tmp_path, case, prediction, BLIND)
     assert read_json(path)["Name"] == "Anomaly maps of ae"
     assert read_json(path)["DatasetType"] == "derivative"
     path.write_text("{}")
 
-    save_maps(tmp_path, "ae", case.scan, prediction, BLIND)
+    save(tmp_path, case, prediction, BLIND)
 
     assert path.read_text() == "{}"
 
@@ -141,7 +159,7 @@ def test_score_is_written_last(
     blocked.mkdir(parents=True)
 
     with pytest.raises(OutputError):
-        save_maps(tmp_path, "ae", case.scan, prediction, CUTS)
+        save(tmp_path, case, prediction, CUTS)
 
     assert not score_path(tmp_path, "ae", case.scan.id).exists()
 
@@ -168,7 +186,12 @@ def test_shown_slice_has_the_case_the_prediction_and_the_extras(
     trace = np.random.default_rng(1).random((3, *case.lesion.shape)) > 0.5
     extras = {"trace": trace, "reconstruction": 2 * prediction.score.astype(float)}
 
-    save_shown(tmp_path, case, replace(prediction, extras=extras), CUTS)
+    save_shown(
+        tmp_path,
+        case,
+        replace(prediction, extras=extras),
+        masks_of(case, prediction, CUTS),
+    )
 
     z, scored = shown_slice(case), case.scan.scored
     expected = {
@@ -191,7 +214,8 @@ def test_shown_slice_has_the_case_the_prediction_and_the_extras(
 def test_shown_slice_of_a_method_without_mask_has_no_own(
     tmp_path: Path, case: Case, prediction: Prediction
 ) -> None:
-    save_shown(tmp_path, case, replace(prediction, mask=None), BLIND)
+    blind = replace(prediction, mask=None)
+    save_shown(tmp_path, case, blind, masks_of(case, blind, BLIND))
 
     assert "own" not in Run(tmp_path, {}).shown(case.scan.id)
 
@@ -201,7 +225,12 @@ def test_extras_cannot_pass_for_the_reference(
 ) -> None:
     extras = {"lesion": prediction.score > 0.5}
 
-    save_shown(tmp_path, case, replace(prediction, extras=extras), BLIND)
+    save_shown(
+        tmp_path,
+        case,
+        replace(prediction, extras=extras),
+        masks_of(case, prediction, BLIND),
+    )
 
     shown = Run(tmp_path, {}).shown(case.scan.id)
     np.testing.assert_array_equal(shown["lesion"], case.lesion[..., shown_slice(case)])
@@ -212,7 +241,12 @@ def test_raw_intensities_of_any_size_are_shown(
 ) -> None:
     bright = replace(case.scan, image=case.scan.image * np.float32(1e6))
 
-    save_shown(tmp_path, replace(case, scan=bright), prediction, CUTS)
+    save_shown(
+        tmp_path,
+        replace(case, scan=bright),
+        prediction,
+        masks_of(case, prediction, CUTS),
+    )
 
     shown = Run(tmp_path, {}).shown(case.scan.id)
     np.testing.assert_array_equal(

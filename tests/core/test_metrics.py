@@ -11,7 +11,8 @@ from sklearn.metrics import jaccard_score
 from uadbench.errors import DataError
 from uadbench.metrics import (
     METRICS,
-    OVERLAP,
+    Confusion,
+    confusion,
     dice,
     false_positive_rate,
     jaccard,
@@ -200,9 +201,16 @@ def test_fpr_is_one_minus_recall_of_the_healthy(pred: Mask, ref: Mask) -> None:
 def test_every_overlap_metric_has_a_title_and_a_direction() -> None:
     known = {metric.name: metric.higher for metric in METRICS}
 
-    assert {name: known[name] for name in OVERLAP} == {
+    assert {name: known[name] for name in Confusion().metrics()} == {
         "dice": True,
         "precision": True,
         "recall": True,
         "fpr": False,
     }
+
+
+@given(masks, masks, masks, masks)
+def test_counts_of_two_cases_add_up(a: Mask, b: Mask, c: Mask, d: Mask) -> None:
+    both = confusion(np.concatenate([a, c]), np.concatenate([b, d]))
+
+    assert confusion(a, b) + confusion(c, d) == both

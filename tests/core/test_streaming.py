@@ -6,7 +6,7 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -49,7 +49,7 @@ def cases(draw: st.DrawFn, scores: st.SearchStrategy[float]) -> Case:
     )
 
 
-any_case = cases(anywhere | crowded | st.just(0.0))
+any_case = cases(anywhere | st.just(0.0)) | cases(crowded)
 
 
 def curve_of(*added: Case) -> ScoreCurve:
@@ -180,17 +180,18 @@ def test_average_precision_of_one_bin_by_hand() -> None:
     assert rank_summary(scores, labels).average_precision == found.low
 
 
-def test_rates_are_exact_at_the_edge_of_a_bin_and_in_doubt_inside() -> None:
+def test_rates_are_exact_at_the_edges_of_a_bin_and_in_doubt_inside() -> None:
     scores = np.array([1, 1 + ULP, 1 + 2 * ULP, 1 + BIN], np.float32)
     labels = np.array([False, True, False, True])
     curve = curve_of((scores, labels))
 
     assert curve.false_positive_rate(1.0) == Estimate(1, 1, 1)
-    assert curve.false_positive_rate(1 + ULP) == Estimate(0.5, low=0, high=1)
+    assert curve.false_positive_rate(1 + ULP) == Estimate(0.5, 0.5, 0.5)
+    assert curve.false_positive_rate(1 + 2 * ULP) == Estimate(0.25, low=0, high=0.5)
     assert curve.false_positive_rate(1 + BIN) == Estimate(0, 0, 0)
-    assert curve.recall(1 + ULP) == Estimate(0.75, low=0.5, high=1)
-    # Counted: both lesions and one of the two healthy voxels, give or take.
-    assert curve.precision(1 + ULP) == Estimate(1.5 / 2.5, low=1 / 3, high=1)
+    assert curve.recall(1 + 2 * ULP) == Estimate(0.75, low=0.5, high=1)
+    # 1 to 2 lesions and 0 to 1 healthy voxel.
+    assert curve.precision(1 + 2 * ULP) == Estimate(1.5 / 2, low=1 / 2, high=1)
 
 
 def test_below_all_scores_everything_is_predicted_and_above_nothing() -> None:
@@ -211,7 +212,7 @@ def test_precision_in_a_bin_of_one_class_is_not_in_doubt(
 ) -> None:
     curve = curve_of((np.array([1 + 2 * ULP], np.float32), np.array([label])))
 
-    assert curve.precision(1 + ULP) == expected
+    assert curve.precision(1 + 3 * ULP) == expected
 
 
 def test_both_zeros_are_one_score() -> None:
@@ -221,6 +222,8 @@ def test_both_zeros_are_one_score() -> None:
     assert curve.best_dice() == (Estimate(2 / 3, 2 / 3, 2 / 3), 0.0)
 
 
+# An example reads twenty curves of two million bins.
+@settings(max_examples=25)
 @given(one=any_case, two=any_case, three=any_case)
 def test_merging_is_adding_in_any_order(one: Case, two: Case, three: Case) -> None:
     together = curve_of(one, two, three)
@@ -273,7 +276,7 @@ def test_memory_does_not_grow_with_cases() -> None:
         tracemalloc.stop()
 
     assert curve.negatives == 20 * scores.size
-    assert kept < 25 * 2**20
+    assert kept < 33 * 2**20
     assert peak < kept + 4 * 2**20
 
 

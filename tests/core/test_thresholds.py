@@ -4,22 +4,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from uadbench.errors import ContractError, DataError
-from uadbench.metrics import dice, ranking
+from uadbench.errors import ContractError, DataError, UsageError
+from uadbench.specs import Spec
 from uadbench.thresholds import (
-    GRID,
+    DEFAULTS,
     HEADLINE,
-    HEALTHY_RATES,
+    KINDS,
+    SUPERVISION,
     Threshold,
-    calibrate,
-    candidates,
-    dice_at,
+    healthy_quantile,
     healthy_threshold,
-    oracle,
+    strategies,
+    suffix,
 )
 
 Scores = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 tied = st.integers(-4, 4).map(lambda level: level / 8)
 smooth = st.floats(-1e3, 1e3, width=32)
@@ -78,18 +77,51 @@ def test_no_healthy_voxel_is_an_error() -> None:
         healthy_threshold(np.zeros((0, 3), np.float32), 0.05)
 
 
-def test_calibrated_thresholds_carry_what_they_have_seen() -> None:
-    scores = np.arange(1000, dtype=np.float32)
+def test_quantile_is_a_score_that_occurs() -> None:
+    scores = np.array([4, 1, 3, 2], np.float32)
 
-    found = calibrate(scores, "hash")
+    # The median lies between 2 and 3: the higher of the two.
+    assert healthy_quantile(scores, 0.5) == 3
+    with pytest.raises(DataError, match="no healthy validation voxel"):
+        healthy_quantile(scores[:0], 0.5)
 
-    assert HEADLINE in found
-    reached = {suffix: t.apply(scores, None).sum() for suffix, t in found.items()}
-    assert reached == {"fpr5": 50, "fpr1": 10}
-    assert {t.supervision for t in found.values()} == {"healthy-val"}
-    assert {t.strategy for t in found.values()} == {
-        f"fpr@healthy:{rate}" for rate in HEALTHY_RATES.values()
-    }
+
+def test_every_strategy_says_what_it_has_seen() -> None:
+    assert SUPERVISION.keys() == KINDS.keys()
+
+
+def test_strategies_asked_for_come_after_the_default_ones_and_once() -> None:
+    found = strategies(["fixed:0.5", "fpr@healthy:0.01", "own", "oracle"])
+
+    assert found == (*DEFAULTS, Spec("fixed", 0.5))
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (Spec("fpr@healthy", 0.05), HEADLINE),
+        (Spec("fpr@healthy", 0.005), "fpr0p5"),
+        (Spec("quantile@healthy", 0.975), "q97p5"),
+        (Spec("fixed", -0.25), "fixedm0p25"),
+        (Spec("dice@lesion-val"), "lesionval"),
+    ],
+)
+def test_suffix_of_a_strategy_can_end_a_column(spec: Spec, expected: str) -> None:
+    assert suffix(spec) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("fpr@health:0.1", "Did you mean 'fpr@healthy'"),
+        ("fpr@healthy", "expected 'fpr@healthy:RATE', got 'fpr@healthy'"),
+        ("fpr@healthy:1.5", "takes a number above 0 and below 1, got '1.5'"),
+        ("oracle:3", "expected 'oracle', got 'oracle:3'"),
+    ],
+)
+def test_strategy_that_cannot_be_is_explained(word: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        strategies([word])
 
 
 def test_threshold_survives_its_record() -> None:
@@ -119,74 +151,3 @@ def test_threshold_without_value_is_the_own_mask() -> None:
     assert threshold.apply(np.zeros(2, np.float32), own) is own
     with pytest.raises(ContractError, match="for every scan"):
         threshold.apply(np.zeros(2, np.float32), None)
-
-
-@st.composite
-def cohorts(draw: st.DrawFn) -> list[tuple[Scores, Mask]]:
-    """A few cases with tied scores, some without lesion."""
-    cases = []
-    for _ in range(draw(st.integers(1, 4))):
-        size = draw(st.integers(1, 12))
-        scores = draw(st.lists(tied, min_size=size, max_size=size))
-        labels = draw(st.lists(st.booleans(), min_size=size, max_size=size))
-        cases.append((np.array(scores, np.float32), np.array(labels, bool)))
-    return cases
-
-
-@given(cohorts())
-def test_oracle_is_the_best_of_all_thresholds(cases: list[tuple[Scores, Mask]]) -> None:
-    every = np.concatenate([s for s, _ in cases]), np.concatenate([y for _, y in cases])
-    lesions = [(s, y) for s, y in cases if y.any()]
-
-    def mean_dice(threshold: float) -> float:
-        return float(np.mean([dice(s >= threshold, y) for s, y in lesions]))
-
-    grid = candidates(ranking(*every))
-    found = oracle(grid, [dice_at(grid, ranking(*case)) for case in cases])
-
-    if lesions:
-        best = max(mean_dice(threshold) for threshold in every[0].tolist())
-        assert mean_dice(found) == pytest.approx(best)
-    else:
-        assert np.isnan(found)
-
-
-@given(cohorts())
-def test_dice_at_is_the_dice_of_the_masks(cases: list[tuple[Scores, Mask]]) -> None:
-    grid = np.linspace(1, -1, 33)
-
-    for scores, labels in cases:
-        expected = [dice(scores >= threshold, labels) for threshold in grid]
-        np.testing.assert_allclose(dice_at(grid, ranking(scores, labels)), expected)
-
-
-@given(cohorts())
-def test_few_distinct_scores_are_all_candidates(
-    cases: list[tuple[Scores, Mask]],
-) -> None:
-    scores, labels = cases[0]
-    ranks = ranking(scores, labels)
-
-    np.testing.assert_array_equal(candidates(ranks), ranks.thresholds)
-
-
-def test_candidates_are_dense_where_lesions_are() -> None:
-    rng = np.random.default_rng(0)
-    labels = np.arange(200_000) < 2000
-    scores = rng.normal(3.0 * labels, 1.0).astype(np.float32)
-
-    grid = candidates(ranking(scores, labels))
-
-    # No more than 1 / GRID of the lesion, or of all voxels, lies between two of them,
-    # but for the one voxel that rounding adds.
-    assert len(grid) <= 2 * GRID
-    for values in (scores[labels], scores):
-        counts = (values[:, None] >= grid[None, ::20]).mean(axis=0)
-        assert np.diff(counts).max() <= 20 / (GRID - 1) + 1 / values.size
-
-
-def test_no_voxel_gives_no_candidate_and_no_oracle() -> None:
-    grid = candidates(ranking(np.zeros(0), np.zeros(0, bool)))
-
-    assert grid.size == 0
-    assert np.isnan(oracle(grid, []))

@@ -13,8 +13,12 @@ from uadbench.files import write_json, write_rows
 from uadbench.results import Run
 
 SIZE = 32
-SUFFIXES = ("fpr5", "fpr1", "own", "oracle")
+SUFFIXES = ("fpr5", "fpr1", "fpr0p5", "own", "oracle")
+# What a threshold makes of the Dice at 5 % FPR.
+FACTORS = {"fpr5": 1.0, "fpr1": 0.8, "fpr0p5": 0.7, "own": 0.9, "oracle": 1.1}
 OVERLAPS = ("dice", "precision", "recall", "fpr")
+# Post-processing gives this much more than the raw maps.
+GAIN = 0.01
 
 
 @dataclass
@@ -22,7 +26,8 @@ class Fake:
     """What a test wants to say about a run; the rest is filled in.
 
     `dice` are the cases' Dice at 5 % FPR (None: a failed case), from which every other
-    metric follows; NaN is an undefined case.
+    metric follows; NaN is an undefined case. `subjects` are of the cases, each its own
+    if there are none; `missed` and `healthy` are names of cases.
     """
 
     method: str = "itermask2"
@@ -37,6 +42,10 @@ class Fake:
     content: str = "d3adb33f"
     own_supervision: str = "healthy-val"
     without: Sequence[str] = ()
+    subjects: Sequence[str] = ()
+    missed: Sequence[str] = ()
+    healthy: Sequence[str] = ()
+    postprocess: str = ""
 
 
 MakeRun = Callable[..., Run]
@@ -57,7 +66,10 @@ def make_run(tmp_path: Path) -> MakeRun:
 def write_run(folder: Path, fake: Fake) -> None:
     """Write the files of a finished run."""
     names = fake.names or [f"case{i}" for i in range(len(fake.dice))]
-    rows = [_row(n, d, fake) for n, d in zip(names, fake.dice, strict=True)]
+    people = fake.subjects or names
+    rows = [
+        _row(n, d, p, fake) for n, d, p in zip(names, fake.dice, people, strict=True)
+    ]
     write_rows(folder / "cases.csv", rows)
     write_json(folder / "run.json", record(fake, names))
     write_json(folder / "summary.json", summary(rows))
@@ -73,7 +85,7 @@ def write_run(folder: Path, fake: Fake) -> None:
 def record(fake: Fake, names: Sequence[str]) -> dict[str, Any]:
     """Return run.json."""
     defaults: dict[str, Any] = {
-        "format": 1,
+        "format": 2,
         "status": "done",
         "method": {
             "name": fake.method,
@@ -91,6 +103,8 @@ def record(fake: Fake, names: Sequence[str]) -> dict[str, Any]:
         "seed": fake.seed,
         "device": "cpu",
         "limit": None,
+        "thresholds": ["fpr@healthy:0.05", "fpr@healthy:0.01", "fpr@healthy:0.005"],
+        "postprocess": fake.postprocess,
         "expected": len(names),
         "parameters": 220_000,
         "versions": {"uadbench": "0.1.0", "python": "3.11.7", "numpy": "2.4.6"},
@@ -121,6 +135,7 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "high": middle + 0.05,
             "n": len(known),
             "undefined": len(every) - len(known),
+            "subjects": len(known),
         }
     pooled = {metric: part["mean"] for metric, part in subject.items()}
     prevalence = 0.02 if scored else float("nan")
@@ -129,9 +144,12 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "expected": len(rows),
             "scored": len(scored),
             "failed": len(rows) - len(scored),
+            "without_lesion": sum(row["lesion_ml"] == 0 for row in scored),
+            "subjects": len({row["subject"] for row in scored}),
         },
         "subject": subject,
         "pooled": pooled | {"prevalence": prevalence, "threshold_oracle": 0.5},
+        "image": _image(scored),
     }
 
 
@@ -163,36 +181,70 @@ def slices(fake: Fake, index: int) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _row(name: str, dice: float | None, fake: Fake) -> dict[str, Any]:
+def _image(scored: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    known = {row["lesion_ml"] > 0 for row in scored} == {True, False}
+    values = {"brain_mean": 0.9, "brain_max": 0.7, "brain_top": 0.8}
+    return {name: v if known else float("nan") for name, v in values.items()}
+
+
+def _row(name: str, dice: float | None, subject: str, fake: Fake) -> dict[str, Any]:
+    names = {"case": name, "subject": subject}
     if dice is None:
-        return {"case": name, "status": "failed", "error": "ValueError: too small"}
+        return {**names, "status": "failed", "error": "ValueError: too small"}
     row: dict[str, Any] = {
-        "case": name,
+        **names,
         "status": "ok",
         "error": "",
         "stratum_kind": "ms",
-        "lesion_ml": 4.0,
+        "lesion_ml": 0.0 if name in fake.healthy else 4.0,
         "prevalence": 0.02,
-        "auprc": 0.9 * dice,
-        "auroc": 0.5 + dice / 2,
-        "dice_oracle_case": 1.2 * dice,
+        **_read(dice, fake, name, ""),
         "content": f"{fake.content}-{name}",
     }
-    for suffix in SUFFIXES if fake.own_mask else ("fpr5", "fpr1", "oracle"):
-        factor = {"fpr5": 1.0, "fpr1": 0.8, "own": 0.9, "oracle": 1.1}[suffix]
-        row |= {f"{metric}_{suffix}": factor * dice for metric in OVERLAPS}
+    if fake.postprocess:
+        row |= _read(dice + GAIN, fake, name, "_post")
+        row["lost_ml_post"] = 0.25
+    return row
+
+
+def _read(dice: float, fake: Fake, name: str, end: str) -> dict[str, Any]:
+    """Return the metrics of raw or of processed maps."""
+    row = {
+        f"auprc{end}": 0.9 * dice,
+        f"auroc{end}": 0.5 + dice / 2,
+        f"dice_oracle_case{end}": 1.2 * dice,
+    }
+    for suffix in SUFFIXES:
+        if suffix == "own" and not fake.own_mask:
+            continue
+        value = FACTORS[suffix] * dice
+        row |= {f"{metric}_{suffix}{end}": value for metric in OVERLAPS}
+        if suffix != "oracle":
+            row |= {
+                f"hd95_{suffix}{end}": 50 * (1 - value),
+                f"nsd_{suffix}{end}": value,
+                f"missed_{suffix}{end}": float(name in fake.missed),
+                f"lesion_precision_{suffix}{end}": value,
+                f"lesion_recall_{suffix}{end}": value,
+                f"lesion_f1_{suffix}{end}": value / 2,
+                f"lesion_fp_{suffix}{end}": 2.0,
+                f"lesion_fp_ml_{suffix}{end}": 1.5,
+            }
     return row
 
 
 def _thresholds(fake: Fake) -> dict[str, Any]:
     supervision = {"oracle": "test-oracle", "own": fake.own_supervision}
+    variants = {"": "", **({"_post": fake.postprocess} if fake.postprocess else {})}
     return {
-        suffix: {
+        suffix + end: {
             "value": None if suffix == "own" else 0.6,
             "strategy": suffix,
             "supervision": supervision.get(suffix, "healthy-val"),
             "pipeline": "hash",
+            "postprocess": steps,
         }
+        for end, steps in variants.items()
         for suffix in SUFFIXES
         if fake.own_mask or suffix != "own"
     }

@@ -167,9 +167,11 @@ def test_only_best_cells_and_unranked_rows_are_marked(
 
     bold = [cell for cell in found.all("td") if cell.get("class") == "best"]
     rows = [row for row in found.all("tr") if row.get("class") == "unranked"]
-    # Dice at 5 % and 1 %, of the own mask, pooled and mean AUPRC, AUROC.
-    assert len(bold) == 6
-    assert len(rows) == 1
+    # Dice at 5 % and 1 %, of the own mask, lesion-wise F1, HD95, pooled and mean AUPRC;
+    # surface Dice, AUROC, lesion-wise F1 and HD95 of the own mask.
+    assert len(bold) == 7 + 4
+    # In each of the two tables.
+    assert len(rows) == 2
 
 
 def test_each_protocol_has_its_section(make_run: MakeRun) -> None:
@@ -181,8 +183,9 @@ def test_each_protocol_has_its_section(make_run: MakeRun) -> None:
         str(part.get("aria-label")) for part in found.all("div") if "role" in part
     ]
     assert regions == [
-        "Table of methods, Phantom, protocol volume",
-        "Table of methods, Phantom, protocol itermask2-2d",
+        f"{table}, Phantom, protocol {protocol}"
+        for protocol in ("volume", "itermask2-2d")
+        for table in ("Methods", "Lesions and surfaces")
     ]
 
 

@@ -3,15 +3,16 @@
 import csv
 import math
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from uadbench.reports._tables.columns import DASH
-from uadbench.reports._tables.comparison import compare
-from uadbench.reports._tables.layout import Cell, Layout, lay_out
+from uadbench.reports._tables.comparison import Comparison, compare
+from uadbench.reports._tables.formats import DASH
+from uadbench.reports._tables.layout import Cell, Layout, section
 from uadbench.reports.table import Table
 from uadbench.results import Run
 
@@ -29,6 +30,11 @@ def numbers(out: Path, **wanted: object) -> list[dict[str, str]]:
             for row in csv.DictReader(file)
             if all(row[name] == str(value) for name, value in wanted.items())
         ]
+
+
+def first(comparison: Comparison) -> Layout:
+    """Return the first table of a comparison."""
+    return section(comparison).tables[0]
 
 
 def cell(layout: Layout, title: str, heading: str) -> Cell:
@@ -96,7 +102,7 @@ def test_csv_names_what_thresholds_have_seen(make_run: MakeRun, tmp_path: Path) 
 def test_undefined_subjects_are_counted_beside_the_mean(make_run: MakeRun) -> None:
     (table,) = compare([make_run(dice=(0.2, NAN, 0.6, NAN))])
 
-    found = cell(lay_out(table), "IterMask2", "Dice at 1 % FPR")
+    found = cell(first(table), "IterMask2", "Dice at 1 % FPR")
 
     # 0.8 times the mean of 0.2 and 0.6.
     assert found.text == "0.320 (n = 2, 2 undefined)"
@@ -105,7 +111,7 @@ def test_undefined_subjects_are_counted_beside_the_mean(make_run: MakeRun) -> No
 def test_a_mean_without_any_defined_subject_is_a_dash(make_run: MakeRun) -> None:
     (table,) = compare([make_run(dice=(NAN, NAN))])
 
-    found = cell(lay_out(table), "IterMask2", "Dice at 1 % FPR")
+    found = cell(first(table), "IterMask2", "Dice at 1 % FPR")
 
     assert found.text == f"{DASH} (n = 0, 2 undefined)"
 
@@ -113,10 +119,11 @@ def test_a_mean_without_any_defined_subject_is_a_dash(make_run: MakeRun) -> None
 def test_headline_shows_interval_and_spread_over_seeds(make_run: MakeRun) -> None:
     (table,) = compare([make_run(dice=(0.2, 0.4)), make_run(dice=(0.4, 0.6), seed=1)])
 
-    found = cell(lay_out(table), "IterMask2", DICE)
+    found = cell(first(table), "IterMask2", DICE)
 
     assert found.value == "0.400 ± 0.141"
-    assert found.detail == "[0.350, 0.450]"
+    # Of two subjects there is no interval.
+    assert found.details == ()
 
 
 def test_best_is_bold_among_ranked_methods(make_run: MakeRun) -> None:
@@ -124,8 +131,8 @@ def test_best_is_bold_among_ranked_methods(make_run: MakeRun) -> None:
 
     (table,) = compare(runs)
 
-    assert best(lay_out(table), DICE) == ["Autoencoder"]
-    assert best(lay_out(table), "⌈Dice⌉ oracle (upper bound)") == []
+    assert best(first(table), DICE) == ["Autoencoder"]
+    assert best(first(table), "⌈Dice⌉ oracle (upper bound)") == []
 
 
 @pytest.mark.parametrize(
@@ -140,7 +147,7 @@ def test_what_is_not_whole_is_shown_last_and_never_bold(
 ) -> None:
     runs = [make_run(**AE, **wishes), make_run(), make_run(**INTENSITY, dice=(0, 0, 0))]
 
-    layout = lay_out(compare(runs)[0])
+    layout = first(compare(runs)[0])
 
     assert layout.lines[-1].title == "Autoencoder"
     assert layout.lines[-1].note == reason
@@ -160,7 +167,7 @@ def test_supervision_levels_do_not_compete(make_run: MakeRun) -> None:
         ),
     ]
 
-    layout = lay_out(compare(runs)[0])
+    layout = first(compare(runs)[0])
 
     assert best(layout, "Dice of own mask") == ["IterMask2"]
     assert cell(layout, "FewShot", "Dice of own mask").text == "0.810 (lesion-val)"
@@ -194,8 +201,12 @@ def test_every_row_of_a_markdown_table_has_all_cells(
     Table().render([make_run(), make_run(**INTENSITY)], tmp_path)
 
     lines = (tmp_path / "table.md").read_text().splitlines()
-    widths = {line.count("|") for line in lines if line.startswith("|")}
-    assert len(widths) == 1
+    # A line between tables ends each.
+    tables = [
+        list(rows) for is_row, rows in groupby(lines, lambda x: x[:1] == "|") if is_row
+    ]
+    widths = [{row.count("|") for row in rows} for rows in tables]
+    assert [len(found) for found in widths] == [1, 1]
 
 
 def test_an_unfinished_run_is_named_as_left_out(

@@ -1,7 +1,8 @@
 """Bins of float32 scores that the scores' own bits name, so that no range is needed.
 
-A bin holds all scores with the same first 20 bits: sign, exponent and 11 bits of the
-fraction. At any scale it is 2^-11 (0.05 %) as wide as the power of two below it.
+Round numbers are those that the first 20 bits hold: sign, exponent and 11 bits of the
+fraction. Each is a bin of its own, and so are the scores between two neighbours, which
+are 2^-11 (0.05 %) of the power of two below them apart.
 """
 
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ from uadbench.errors import DataError
 
 Counts = NDArray[np.int64]
 
-# 20 bits hold all of a float16 and of an integer up to 4096, and cost 8 MiB a count.
+# 20 bits hold all of a float16 and integers up to 4096, and cost 16 MiB a count.
 SHIFT = 12
-BINS = 1 << (32 - SHIFT)
-NEGATIVE = BINS // 2
 REST = np.uint32((1 << SHIFT) - 1)
+# Even bins are round numbers, odd ones the scores between; half have the sign bit.
+BINS = 2 << (32 - SHIFT)
+NEGATIVE = BINS // 2
 # Scores at a time, so that their bits stay in the cache.
 CHUNK = 1 << 16
 
@@ -54,31 +56,28 @@ def narrowed(scores: NDArray[np.floating]) -> NDArray[np.float32]:
         raise DataError(msg) from None
 
 
-def count(
-    scores: NDArray[np.float32], every: Counts, round_ones: Counts | None = None
-) -> None:
-    """Add scores to the (BINS,) counts of all, and of those without further bits."""
+def count(scores: NDArray[np.float32], counts: Counts) -> None:
+    """Add finite scores to the (BINS,) counts."""
     for start in range(0, len(scores), CHUNK):
         # Adding zero makes one score of -0.0 and 0.0.
         bits = (scores[start : start + CHUNK] + np.float32(0)).view(np.uint32)
-        bins = (bits >> SHIFT).astype(np.intp)
-        np.add.at(every, bins, 1)
-        if round_ones is not None:
-            # By index: a mask that is neither rare nor regular is read at half speed.
-            np.add.at(round_ones, bins[np.flatnonzero((bits & REST) == 0)], 1)
+        # Rounded down and rounded up: an odd sum if a bit is left beyond the first 20.
+        bins = (bits >> SHIFT) + ((bits + REST) >> SHIFT)
+        np.add.at(counts, bins.astype(np.intp), 1)
 
 
-def occupied(every: Counts, round_ones: Counts, lesion: Counts) -> Bins:
+def occupied(every: Counts, lesion: Counts) -> Bins:
     """Return the bins that hold a voxel, from (BINS,) counts."""
     used = np.flatnonzero(every)
     # The bits of negative scores rise as the scores fall.
     used = np.concatenate((used[used < NEGATIVE][::-1], used[used >= NEGATIVE]))
-    near = used.astype(np.uint32) << np.uint32(SHIFT)
-    far = np.where(every[used] == round_ones[used], near, near | REST)
-    ends = np.stack([near, far]).view(np.float32).astype(np.float64)
+    round_number = (used // 2).astype(np.uint32) << np.uint32(SHIFT)
+    between = used % 2 == 1
+    ends = np.where(between, [round_number | 1, round_number | REST], round_number)
+    scores = ends.view(np.float32).astype(np.float64)
     return Bins(
-        lowest=ends.min(axis=0),
-        highest=ends.max(axis=0),
+        lowest=scores.min(axis=0),
+        highest=scores.max(axis=0),
         lesion=lesion[used],
         healthy=every[used] - lesion[used],
     )

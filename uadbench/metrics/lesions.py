@@ -51,7 +51,7 @@ class LesionDetection:
 
     @property
     def precision(self) -> float:
-        """TP / (TP + FP); NaN if nothing is predicted."""
+        """TP / (TP + FP); NaN if both are 0, as for an empty prediction."""
         return _fraction(
             self.true_positives, self.true_positives + self.false_positives
         )
@@ -85,7 +85,8 @@ def lesion_detection(
 
     A lesion is found if `pred` covers at least the fraction `overlap` of its volume; 0
     means any voxel. A predicted component is a false positive unless the reference,
-    all its lesions together, covers at least that fraction of it.
+    all its lesions together, covers at least that fraction of it: one that fills the
+    brain finds every lesion, and is false itself.
 
     Counted as in ISLES 2022 (which has `overlap` 0): a lesion that is found in pieces
     is one true positive, and a component that covers two lesions is two. MSSEG 2016,
@@ -96,9 +97,10 @@ def lesion_detection(
         pred: bool (X, Y, Z).
         ref: bool (X, Y, Z).
         spacing: in mm. A slice is (X, Y, 1) with its thickness: volumes need it.
-        min_volume: in mm^3. Smaller components of `pred` are taken out of it. Smaller
-            lesions of `ref` are not counted, neither found nor missed, but finding one
-            is no false positive.
+        min_volume: in mm^3; three voxels of 1 mm are what MS protocols call a lesion
+            (Nair et al., MedIA 2020). Smaller components of `pred` are taken out of it.
+            Smaller lesions of `ref` are neither found nor missed, but remain reference
+            where a component is judged, so that to find one is not false.
         overlap: in [0, 1].
         inside: bool (X, Y, Z), what is scored; everything if None.
 

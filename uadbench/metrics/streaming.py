@@ -14,8 +14,8 @@ from .bins import BINS, Bins, count, narrowed, occupied
 from .ranking import Ranking
 from .steps import NAN, RecallSteps
 
-# Rows of the counts: all voxels, those whose score has no bit beyond its bin's, lesion.
-EVERY, ROUND, LESION = range(3)
+# Rows of the counts: all voxels, and lesion voxels.
+EVERY, LESION = range(2)
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Estimate:
 
 
 class ScoreCurve:
-    """Pooled rank metrics of cases that are added one by one, in any order, in 24 MiB.
+    """Pooled rank metrics of cases that are added one by one, in any order, in 32 MiB.
 
     Scores are taken as float32, wider ones rounded to the nearest; what follows is
     about these. They are counted in bins of a relative width of 2^-11 (see `bins`), and
@@ -48,13 +48,13 @@ class ScoreCurve:
     - rates at a threshold: exact, unless the threshold lies inside a bin: then half of
       the bin's voxels count in the value, none and all of them in the bounds.
 
-    A bin whose scores are all the same round number (no bits beyond the bin's: zero,
-    integers up to 4096, whatever float16 holds) has no width: scores that are all of
-    this kind give `low == high` up to rounding.
+    A round number (zero, an integer up to 4096, whatever float16 holds) is a bin of its
+    own without a width: its voxels are known as ties, and of scores that are all of
+    this kind `low` and `high` are equal up to rounding.
     """
 
     def __init__(self) -> None:
-        self._counts = np.zeros((3, BINS), np.int64)
+        self._counts = np.zeros((2, BINS), np.int64)
 
     def add(self, scores: ArrayLike, labels: ArrayLike) -> None:
         """Count the voxels of a case: scores and bool labels of its brain, any shape.
@@ -65,7 +65,7 @@ class ScoreCurve:
         """
         values, truth = as_scores(scores, labels)
         narrow = narrowed(values)
-        count(narrow, self._counts[EVERY], self._counts[ROUND])
+        count(narrow, self._counts[EVERY])
         # By index: a mask of few voxels is read faster this way.
         count(narrow[np.flatnonzero(truth)], self._counts[LESION])
 
@@ -76,7 +76,7 @@ class ScoreCurve:
         return both
 
     def state(self) -> dict[str, NDArray[np.int64]]:
-        """Return the K `bins` that hold a voxel, and their `counts` (3, K)."""
+        """Return the K `bins` with a voxel, and `counts` (2, K): all, lesion."""
         bins = np.flatnonzero(self._counts[EVERY])
         return {"bins": bins, "counts": self._counts[:, bins]}
 
@@ -193,8 +193,7 @@ class ScoreCurve:
         )
 
     def _bins(self) -> Bins:
-        every, round_ones, lesion = self._counts
-        return occupied(every, round_ones, lesion)
+        return occupied(self._counts[EVERY], self._counts[LESION])
 
     def _steps(self) -> tuple[RecallSteps, NDArray[np.bool_]]:
         """Return the steps at the lowest score of each bin, and which are no guess."""

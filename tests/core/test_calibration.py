@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from uadbench.calibration import Healthy, calibrate, own_mask
+from uadbench.metrics import dice
+from uadbench.postprocess import Pipeline
+from uadbench.protocols import Scan
+from uadbench.specs import Spec
+from uadbench.thresholds import DEFAULTS, healthy_threshold
+from uadbench.variants import Variant
+
+SHAPE = (6, 6, 3)
+
+
+def make_scan() -> Scan:
+    brain = np.zeros(SHAPE, bool)
+    brain[1:, 1:] = True
+    return Scan(
+        id="a",
+        image=np.zeros((1, *SHAPE), np.float32),
+        brain=brain,
+        spacing=(1.0, 1.0, 1.0),
+        affine=np.eye(4),
+        modalities=("T2",),
+        slices=(0, 2),
+    )
+
+
+def healthy_of(pipeline: str, *scores: NDArray[np.float32]) -> Healthy:
+    healthy = Healthy(Pipeline.parse(pipeline))
+    for score in scores:
+        healthy.add(make_scan(), score)
+    return healthy
+
+
+def draw(seed: int, levels: int = 1000) -> NDArray[np.float32]:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, levels, SHAPE).astype(np.float32)
+
+
+def test_only_voxels_that_count_calibrate() -> None:
+    scores = draw(0)
+
+    healthy = healthy_of("", scores)
+
+    assert healthy.threshold(0.1) == healthy_threshold(scores[make_scan().scored], 0.1)
+    assert healthy.maps == []
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 50), st.integers(2, 60), st.sampled_from([0.02, 0.1, 0.3]))
+@pytest.mark.parametrize("pipeline", ["min-volume:3", "largest:1", "min-volume:2"])
+def test_threshold_before_steps_on_masks_is_the_smallest_that_keeps_the_rate(
+    pipeline: str, seed: int, levels: int, rate: float
+) -> None:
+    maps = [draw(seed, levels), draw(seed + 1, levels)]
+    healthy = healthy_of(pipeline, *maps)
+    scan, steps = make_scan(), Pipeline.parse(pipeline)
+
+    def left(threshold: float) -> float:
+        masks = [steps.mask((m >= threshold) & scan.scored, scan) for m in maps]
+        return float(np.sum(masks)) / (2 * int(scan.scored.sum()))
+
+    threshold = healthy.threshold(rate)
+
+    every = np.unique([m[scan.scored] for m in maps])
+    assert left(threshold) <= rate
+    lower = every[every < threshold]
+    assert all(left(level) > rate for level in lower)
+
+
+def test_constant_scores_leave_nothing_above_the_threshold() -> None:
+    healthy = healthy_of("largest:1", np.ones(SHAPE, np.float32))
+
+    assert healthy.threshold(0.05) > 1
+
+
+def test_thresholds_carry_what_they_have_seen_and_went_through() -> None:
+    variant = Variant("_post", Pipeline.parse("median:3"))
+    specs = (*DEFAULTS, Spec("quantile@healthy", 0.5), Spec("fixed", 7.0))
+
+    found = calibrate(specs, variant, healthy_of("median:3", draw(0)), [], "hash")
+
+    assert list(found) == [
+        "fpr5_post",
+        "fpr1_post",
+        "fpr0p5_post",
+        "q50_post",
+        "fixed7_post",
+    ]
+    assert found["fixed7_post"].value == 7.0
+    assert found["fixed7_post"].supervision == "none"
+    assert {t.postprocess for t in found.values()} == {"median:3"}
+    assert {t.pipeline for t in found.values()} == {"hash"}
+
+
+def test_lesion_threshold_is_the_best_on_the_labelled_cases() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.random(200) < 0.3
+    scores = (labels + rng.normal(0, 0.4, 200)).astype(np.float32)
+    raw = Variant("", Pipeline())
+
+    found = calibrate(
+        [Spec("dice@lesion-val")],
+        raw,
+        healthy_of("", draw(0)),
+        [(scores, labels)],
+        "hash",
+    )["lesionval"]
+
+    assert found.supervision == "lesion-val"
+    assert found.value is not None
+    best = max(dice(scores >= level, labels) for level in scores)
+    assert dice(scores >= found.value, labels) == pytest.approx(best)
+
+
+def test_own_mask_is_a_threshold_without_value() -> None:
+    (own,) = own_mask(Variant("_post", Pipeline.parse("largest:1")), "hash").items()
+
+    assert own[0] == "own_post"
+    assert own[1].value is None
+    assert own[1].postprocess == "largest:1"
