@@ -67,8 +67,34 @@ def read_volume(path: Path) -> tuple[NDArray[np.float32], Grid]:
     Raises:
         DataError: as `read_grid`; or the file is truncated, or has NaN or infinity.
     """
-    voxels, grid = _read(path)
+    voxels, grid = read_values(path)
     return np.ascontiguousarray(voxels), grid
+
+
+def read_values(path: Path) -> tuple[NDArray[np.float32], Grid]:
+    """Return what `read_volume` does, in any order in memory.
+
+    Most files hold the first axis fastest: a copy into numpy's order takes longer than
+    to unpack the file, and a mask that is made of the voxels is faster to copy.
+
+    Raises:
+        DataError: as `read_volume`.
+    """
+    image = _open(path)
+    grid = _grid(image, path)
+    try:
+        canonical = nib.funcs.as_closest_canonical(image)
+        voxels = canonical.get_fdata(dtype=np.float32, caching="unchanged")
+    except UNREADABLE as error:
+        msg = f"{path}: cannot be read to its end ({error}). Copy the file again."
+        raise DataError(msg) from None
+    broken = int(voxels.size - np.isfinite(voxels).sum())
+    if broken:
+        msg = (
+            f"{path}: {broken} voxels are NaN or infinite; all must be finite numbers."
+        )
+        raise DataError(msg)
+    return voxels.reshape(grid.shape), grid
 
 
 def read_mask(path: Path) -> tuple[NDArray[np.bool_], Grid]:
@@ -77,7 +103,7 @@ def read_mask(path: Path) -> tuple[NDArray[np.bool_], Grid]:
     Raises:
         DataError: as `read_volume`.
     """
-    voxels, grid = _read(path)
+    voxels, grid = read_values(path)
     return np.ascontiguousarray(voxels > 0), grid
 
 
@@ -127,25 +153,6 @@ def write_volume(
     image.header.set_xyzt_units("mm")
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.loadsave.save(image, path)
-
-
-def _read(path: Path) -> tuple[NDArray[np.float32], Grid]:
-    """Return finite voxels in RAS+ axes, in any memory order, and their grid."""
-    image = _open(path)
-    grid = _grid(image, path)
-    try:
-        canonical = nib.funcs.as_closest_canonical(image)
-        voxels = canonical.get_fdata(dtype=np.float32, caching="unchanged")
-    except UNREADABLE as error:
-        msg = f"{path}: cannot be read to its end ({error}). Copy the file again."
-        raise DataError(msg) from None
-    broken = int(voxels.size - np.isfinite(voxels).sum())
-    if broken:
-        msg = (
-            f"{path}: {broken} voxels are NaN or infinite; all must be finite numbers."
-        )
-        raise DataError(msg)
-    return voxels.reshape(grid.shape), grid
 
 
 def _is_sheared(affine: NDArray[np.float64]) -> bool:

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -48,10 +48,9 @@ def call(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> Call:
+) -> Iterator[Call]:
     """Evaluate pred/ against ref/ in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
     for name in ("pred", "ref", "brain"):
         Path(name).mkdir()
 
@@ -63,7 +62,9 @@ def call(
         captured = capsys.readouterr()
         return Outcome(int(stop.value.code or 0), captured.out, captured.err)
 
-    return evaluate
+    before = signal.getsignal(signal.SIGTERM)
+    yield evaluate
+    signal.signal(signal.SIGTERM, before)
 
 
 def save(

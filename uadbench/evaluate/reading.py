@@ -12,7 +12,7 @@ from uadbench.errors import DataError
 from uadbench.postprocess import Pipeline
 from uadbench.protocols import Case, Prediction, Scan
 from uadbench.thresholds import Threshold
-from uadbench.volumes import Grid, check_on_grid, read_grid, read_volume
+from uadbench.volumes import Grid, check_on_grid, read_grid, read_values
 
 from .pairs import Pair
 
@@ -78,12 +78,14 @@ def load(pair: Pair, prediction: Path, settings: Settings) -> Loaded:
         DataError: a file is unreadable, has NaN, or is not what it should be; grids
             differ and are not to be resampled; there is no voxel of brain.
     """
-    reference, grid = read_volume(pair.reference)
+    reference, grid = read_values(pair.reference)
     lesion, ignored = _labelled(pair.reference, reference, settings)
     aligned = _Aligner(grid, pair.reference.name, settings.resample)
     image = aligned.read(prediction, nearest=settings.kind == "mask")
-    own = _as_mask(prediction, image, settings) if settings.kind == "mask" else None
-    score = image if own is None else own.astype(np.float32)
+    own = None
+    if settings.kind == "mask":
+        own = np.ascontiguousarray(_as_mask(prediction, image, settings))
+    score = np.ascontiguousarray(image if own is None else own, np.float32)
     brain = _brain(pair, aligned) if settings.inside else np.ones(grid.shape, bool)
     scan = Scan(
         id=pair.case,
@@ -108,7 +110,7 @@ def load(pair: Pair, prediction: Path, settings: Settings) -> Loaded:
 def is_mask(path: Path) -> bool | None:
     """Return whether a file holds 0 and 1 (or 255) alone; None if it is unreadable."""
     try:
-        values, _ = read_volume(path)
+        values, _ = read_values(path)
     except DataError:
         return None
     return _is_binary(values)
@@ -142,7 +144,7 @@ class _Aligner:
                 raise DataError(msg) from None
             self.resampled = True
             return resample(path, self._grid, nearest=nearest)
-        return read_volume(path)[0]
+        return read_values(path)[0]
 
 
 def resample(path: Path, grid: Grid, *, nearest: bool) -> Volume:
@@ -157,7 +159,7 @@ def resample(path: Path, grid: Grid, *, nearest: bool) -> Volume:
     """
     from scipy.ndimage import affine_transform
 
-    voxels, own = read_volume(path)
+    voxels, own = read_values(path)
     to_own = np.linalg.inv(own.affine) @ grid.affine
     corners = np.indices((2, 2, 2)).reshape(3, -1).T * (np.array(grid.shape) - 1)
     reached = corners @ to_own[:3, :3].T + to_own[:3, 3]
@@ -186,7 +188,7 @@ def _brain(pair: Pair, aligned: _Aligner) -> Mask:
     if not brain.any():
         msg = f"{pair.brain}: an empty brain mask; nothing can be scored in it."
         raise DataError(msg)
-    return np.asarray(brain)
+    return np.ascontiguousarray(brain)
 
 
 def _labelled(path: Path, values: Volume, settings: Settings) -> tuple[Mask, Mask]:
@@ -195,7 +197,7 @@ def _labelled(path: Path, values: Volume, settings: Settings) -> tuple[Mask, Mas
         _check_whole(path, values)
     ignored = _among(values, settings.ignore)
     lesion = _among(values, settings.labels) if settings.labels else values > 0
-    return lesion & ~ignored, ignored
+    return np.ascontiguousarray(lesion & ~ignored), np.ascontiguousarray(ignored)
 
 
 def _as_mask(path: Path, values: Volume, settings: Settings) -> Mask:

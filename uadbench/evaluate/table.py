@@ -1,6 +1,7 @@
 """The main numbers of an evaluation as a person reads them in a terminal."""
 
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,8 @@ CUT = {
 
 def show(found: Evaluation, summary: Mapping[str, Any], folder: Path) -> None:
     """Print the means of the main metrics over subjects, and where all others are."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # A file has no width; rich would fold the table at 80 columns.
-        console.width = 120
+    # A file has no width; rich would fold the table at 80 columns.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     cases = summary["cases"]
     counts = (Column(name, justify="right") for name in ("n", "undefined", "missing"))
     table = Table("metric", "mean [95 % interval]", *counts, box=None)
