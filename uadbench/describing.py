@@ -77,10 +77,8 @@ def show(described: dict[str, Any]) -> None:
 
 def show_results(runs: Sequence[Run], out: Path) -> None:
     """Print the main numbers of runs and where their report is."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # A file has no width; rich would fold the table at 80 columns.
-        console.width = 120
+    # A file has no width; rich would fold the table at 80 columns.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     titles = (title for title, _, _ in HEADLINES)
     table = Table(Column("run", no_wrap=True), *titles, "cases", box=None)
     for run in runs:

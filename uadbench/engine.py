@@ -126,8 +126,7 @@ def _note_changes(record: dict[str, Any], job: Job, monitor: Monitor) -> None:
             "may not repeat."
         )
         monitor.warn(f"warning: {text}")
-        if text not in record["warnings"]:
-            record["warnings"].append(text)
+        record["warnings"] = list(dict.fromkeys([*record["warnings"], text]))
 
 
 def _finish(folder: Path, record: dict[str, Any]) -> None:

@@ -37,6 +37,8 @@ CHOSEN_BY_LABEL = (
     "and no healthy slice is scored. Not comparable with whole volumes."
 )
 
+no_case = dict[str, Case]().__getitem__
+
 
 @dataclass(frozen=True)
 class View:
@@ -51,7 +53,7 @@ class View:
     train: Lazy[Scan]
     val: Lazy[Scan]
     test: Lazy[Case]
-    labelled: Lazy[Case] = field(default_factory=lambda: Lazy((), _nothing))
+    labelled: Lazy[Case] = field(default_factory=lambda: Lazy((), no_case))
     caveats: tuple[str, ...] = ()
 
 
@@ -150,11 +152,6 @@ def _square(scan: Scan, size: int) -> tuple[Resample, float, NDArray[np.float64]
         return resample(volume, rows, columns)
 
     return coarsen, field / size, np.append(shift, 0.0)
-
-
-def _nothing(name: str) -> Case:
-    msg = f"there is no case '{name}'"
-    raise KeyError(msg)
 
 
 def _map(change: Callable[[Old], New], items: Lazy[Old]) -> Lazy[New]:

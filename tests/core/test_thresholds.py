@@ -116,6 +116,7 @@ def test_suffix_of_a_strategy_can_end_a_column(spec: Spec, expected: str) -> Non
         ("fpr@health:0.1", "Did you mean 'fpr@healthy'"),
         ("fpr@healthy", "expected 'fpr@healthy:RATE', got 'fpr@healthy'"),
         ("fpr@healthy:1.5", "takes a number above 0 and below 1, got '1.5'"),
+        ("fixed:high", "'fixed' takes a number, got 'high'"),
         ("oracle:3", "expected 'oracle', got 'oracle:3'"),
     ],
 )
