@@ -107,7 +107,7 @@ class Autoencoder:
         presets={"paper": {}, "demo": DEMO},
     )
 
-    size: int = Field(128, ge=16, description="side of a slice, px")
+    size: int = Field(128, ge=16, le=1024, description="side of a slice, px")
     field: float = Field(240.0, gt=0, description="side of a slice, mm")
     normalisation: Normalisation = Field("median", description="scale of the intensity")
 

@@ -16,7 +16,7 @@ from uadbench.protocols import Card
 from uadbench.results import Run
 
 from ._figures.panels import ORIENTATION
-from ._tables.comparison import BASELINE, HEADLINE, Comparison, compare, unfinished
+from ._tables.comparison import BASELINE, HEADLINE, Comparison, compare, left_out
 from ._tables.formats import DASH, Shown, difference, with_interval
 from ._tables.layout import headings, legend, section
 from ._tables.notes import UNRANKED, reference_name, statement
@@ -135,7 +135,7 @@ def page(
         remarks=[ranking.sentence for ranking in rankings(comparisons)],
         figures=figures,
         provenance=[_provenance(run) for run in runs if run.done],
-        left_out=unfinished(runs),
+        left_out=left_out(runs),
         legend=legend(sections),
         unranked=UNRANKED,
     )
@@ -150,7 +150,9 @@ def pictures(folder: Path) -> list[Picture]:
         place = order.index(stem) if stem in order else len(order)
         return place, stem, int(number) if number.isdigit() else 0, path.stem
 
-    return [_picture(path) for path in sorted(folder.glob("*.png"), key=key)]
+    # A process that was killed while it wrote leaves a hidden file.
+    whole = (path for path in folder.glob("*.png") if not path.name.startswith("."))
+    return [_picture(path) for path in sorted(whole, key=key)]
 
 
 def headline(comparison: Comparison) -> Headline:

@@ -17,7 +17,7 @@ from uadbench.files import write_atomically, write_rows
 from uadbench.protocols import Card
 from uadbench.results import Run
 
-from ._tables.comparison import BASELINE, compare, unfinished
+from ._tables.comparison import BASELINE, compare, left_out
 from ._tables.latex import latex
 from ._tables.layout import section
 from ._tables.markdown import markdown
@@ -44,7 +44,7 @@ class Table:
         sections = [section(comparison) for comparison in comparisons]
         remarks = [ranking.sentence for ranking in rankings(comparisons)]
         texts = {
-            out / "table.md": markdown(sections, unfinished(runs), remarks),
+            out / "table.md": markdown(sections, left_out(runs), remarks),
             out / "table.tex": latex(sections),
         }
         for path, text in texts.items():

@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+class Folder(click.Path):
+    """A folder; "~" is the user's, also where the shell left it as in --output=~/a."""
+
+    def __init__(self, **checks: bool) -> None:
+        super().__init__(path_type=Path, **checks)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the path."""
+        return super().convert(Path(value).expanduser(), param, ctx)
+
+
 def shared_options(command: Command) -> Command:
     """Add the options that `run` and `compare` share."""
     for option in reversed(
@@ -66,7 +77,7 @@ def shared_options(command: Command) -> Command:
             click.option(
                 "-o",
                 "--output",
-                type=click.Path(path_type=Path),
+                type=Folder(),
                 default=Path("runs"),
                 show_default=True,
                 help="The folder that holds run folders.",
@@ -108,6 +119,23 @@ def make_plan(
         thresholds=shared["thresholds"],
         postprocess=shared["postprocess"],
     )
+
+
+def folder_of(shared: Mapping[str, Any], name: str | None, otherwise: str) -> Path:
+    """Return the folder of a run or a comparison, below --output.
+
+    Raises:
+        UsageError: the name is none of a folder in it.
+    """
+    chosen = otherwise if name is None else name
+    if not (chosen and chosen.isprintable() and chosen == Path(chosen).name):
+        msg = (
+            f"--name: expected the name of one folder, got '{chosen}'. "
+            "Say by --output where it lies."
+        )
+        raise UsageError(msg)
+    output: Path = shared["output"]
+    return output / chosen
 
 
 def by_method(pairs: tuple[str, ...]) -> dict[str, dict[str, object]]:

@@ -1,6 +1,9 @@
 """The command line: parse, call one function, print, exit."""
 
+import errno
+import io
 import json
+import os
 import signal
 import sys
 import warnings
@@ -10,7 +13,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import rich_click as click
 
 from uadbench import __version__
-from uadbench.arguments import by_method, make_plan, names, seeds_of, shared_options
+from uadbench.arguments import (
+    Folder,
+    by_method,
+    folder_of,
+    make_plan,
+    names,
+    seeds_of,
+    shared_options,
+)
 from uadbench.errors import UadbenchError
 from uadbench.evaluate.command import evaluate
 from uadbench.registry import KINDS, listings
@@ -22,6 +33,10 @@ if TYPE_CHECKING:
     from uadbench.plans import Plan
 
 INTERRUPTED = 130
+STDOUT = 1  # the operating system's number of it
+SMALLER = (
+    "What is finished is kept. Lower the method's size or batch, or find more memory."
+)
 EPILOG = (
     "Exit status: 0 done, 1 some case or cell failed (the others are saved), 2 usage, "
     "3 data, 4 a plugin broke its contract, 130 interrupted (the same command goes on)."
@@ -55,7 +70,7 @@ def run(
     from uadbench import campaign, options
 
     plan = make_plan(method, seed, shared, options.parse(pairs))
-    folder = shared["output"] / (name or f"{method}-{shared['dataset']}-seed{seed}")
+    folder = folder_of(shared, name, f"{method}-{shared['dataset']}-seed{seed}")
     if shared["dry_run"]:
         return _dry_run([(plan, folder)])
     with _monitor(shared) as monitor:
@@ -89,7 +104,7 @@ def compare(
     from uadbench.results import claim
 
     chosen = names(methods)
-    folder = shared["output"] / (name or f"compare-{shared['dataset']}")
+    folder = folder_of(shared, name, f"compare-{shared['dataset']}")
     plan = make_plan(chosen[0], 0, shared, {})
     cells = campaign.grid(plan, chosen, seeds_of(seeds), by_method(pairs), folder)
     if shared["dry_run"]:
@@ -103,11 +118,11 @@ def compare(
 
 
 @app.command()
-@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("folders", nargs=-1, required=True, type=Folder())
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=Folder(),
     help="Where the report goes; default: report/ in the first folder.",
 )
 @click.option(
@@ -199,8 +214,13 @@ def main() -> NoReturn:
     # SLURM ends a job by SIGTERM: the same as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     warnings.formatwarning = lambda message, *_args, **_more: f"warning: {message}\n"
+    for stream in (sys.stdout, sys.stderr):
+        # A batch job may have an encoding without all of our letters.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         status = app(standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         status = error.exit_code
@@ -210,6 +230,18 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted: the same command goes on from here.", err=True)
         status = INTERRUPTED
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        click.echo(f"error: out of memory ({error}). {SMALLER}", err=True)
+        status = UadbenchError.status
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EPIPE):
+            raise
+        # What is left to print would fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+        click.echo(f"error: the output cannot be written ({error}).", err=True)
+        status = UadbenchError.status
     sys.exit(status)
 
 

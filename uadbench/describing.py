@@ -69,7 +69,8 @@ def show(described: dict[str, Any]) -> None:
         words = " ".join(f"{name}={value}" for name, value in chosen.items())
         console.print(f"--preset {preset}: {words or 'the defaults'}", markup=False)
     if described["options"]:
-        table = Table("option", "type", "default", "meaning", box=None)
+        titles = ("option", "type", "default", "meaning")
+        table = Table(*(Column(title, overflow="fold") for title in titles), box=None)
         for option in described["options"]:
             table.add_row(*(str(value) for value in option.values()))
         console.print(table, markup=False)
@@ -79,14 +80,17 @@ def show_results(runs: Sequence[Run], out: Path) -> None:
     """Print the main numbers of runs and where their report is."""
     # A file has no width; rich would fold the table at 80 columns.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    titles = (title for title, _, _ in HEADLINES)
-    table = Table(Column("run", no_wrap=True), *titles, "cases", box=None)
+    titles = ["run", *(title for title, _, _ in HEADLINES), "cases"]
+    # Folded, never cut: a number without its end is another number.
+    table = Table(*(Column(title, overflow="fold") for title in titles), box=None)
     for run in runs:
         counts = run.summary["cases"]
         numbers = (_number(run.summary[part].get(key)) for _, part, key in HEADLINES)
         cases = f"{counts['scored']}/{counts['expected']}"
         table.add_row(f"{run.title} (seed {run.record['seed']})", *numbers, cases)
     console.print(table, markup=False)
+    for text in dict.fromkeys(t for run in runs for t in run.record["warnings"]):
+        console.print(f"note: {text}", soft_wrap=True, markup=False)
     console.print(f"report: {out / 'index.html'}", soft_wrap=True, markup=False)
 
 

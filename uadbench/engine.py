@@ -68,7 +68,7 @@ def _begin(job: Job, folder: Path, *, overwrite: bool) -> dict[str, Any]:
         earlier = Run.load(folder)
         _check_same(earlier, settings)
         return dict(earlier.record)
-    results.clear(folder, foreign=overwrite)
+    results.clear(folder)
     record = {
         "format": results.FORMAT,
         "status": "running",

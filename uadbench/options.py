@@ -106,6 +106,8 @@ def _option(name: str, info: FieldInfo) -> Option:
 def _type_words(hint: object) -> str:
     if typing.get_origin(hint) is typing.Literal:
         return "|".join(str(choice) for choice in typing.get_args(hint))
+    if typing.get_origin(hint) is typing.Annotated:
+        return _type_words(typing.get_args(hint)[0])
     if typing.get_origin(hint) is tuple:
         return "list of " + _type_words(typing.get_args(hint)[0])
     # `Literal[...] | None` makes a typing.Union, `int | None` a types.UnionType.

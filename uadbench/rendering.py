@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from uadbench import registry
-from uadbench.errors import OutputError
+from uadbench.errors import OutputError, UsageError
 from uadbench.files import saving
 from uadbench.protocols import Report
 from uadbench.results import Run
 
+MARK = ".uadbench-report"
 # What a full or protected disk answers; any other OSError is the report's own mistake.
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -36,11 +37,11 @@ def render(
         The files written, and the number of reports that failed.
 
     Raises:
+        UsageError: `out` holds what is no report.
         OutputError: the disk is full, or `out` cannot be written.
     """
     files, failed = [], 0
-    with saving(out):
-        out.mkdir(parents=True, exist_ok=True)
+    _claim(out)
     for name, report in _reports(say, options or {}):
         try:
             files += report.render(runs, out)
@@ -53,6 +54,22 @@ def render(
             failed += 1
             say(f"report '{name}' failed: {type(error).__name__}: {error}")
     return files, failed
+
+
+def _claim(out: Path) -> None:
+    """Make a folder for a report, and mark it, so that only reports are replaced."""
+    with saving(out):
+        out.mkdir(parents=True, exist_ok=True)
+        marked = (out / MARK).exists()
+        foreign = [] if marked else sorted(path.name for path in out.iterdir())
+    if foreign:
+        msg = (
+            f"{out}: holds {', '.join(foreign[:3])}, but no report of uadbench. "
+            "Choose another folder for the report by --output, or an empty one."
+        )
+        raise UsageError(msg)
+    with saving(out):
+        (out / MARK).touch()
 
 
 def _reports(

@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from uadbench.errors import UsageError
-from uadbench.files import read_json, read_rows, saving
+from uadbench.files import read_json, read_rows, saving, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,26 +166,26 @@ def is_run(folder: Path) -> bool:
     return (folder / "run.json").is_file()
 
 
-def clear(folder: Path, *, foreign: bool) -> None:
-    """Remove what a run left, and nothing else; "run.json" first.
-
-    Args:
-        folder: of the run.
-        foreign: whether content without a run.json may go, which may be somebody's.
+def clear(folder: Path) -> None:
+    """Remove what a run left, and nothing else; "run.json", which marks it, last.
 
     Raises:
-        UsageError: there is such content, and it may not.
+        UsageError: there is such content without a run.json: it may be somebody's.
         OutputError: it cannot be removed.
     """
     there = [name for name in CONTENT if (folder / name).exists()]
-    if there and not foreign and not is_run(folder):
+    if not is_run(folder):
+        if not there:
+            return
         msg = (
-            f"{folder}: holds {', '.join(there)} but no run.json: not a run folder. "
-            "Choose another --name or --output, or replace it with --overwrite."
+            f"{folder}: holds {', '.join(there)} but no run.json: not a run folder, "
+            "and never overwritten. Choose another --name or --output, or move it away."
         )
         raise UsageError(msg)
+    # Killed half-way, the rest must neither look like a run nor like somebody's.
+    write_json(folder / "run.json", {"format": FORMAT, "status": "removed"})
     with saving(folder):
-        for name in ("run.json", *CONTENT):
+        for name in (*CONTENT, "run.json"):
             path = folder / name
             if path.is_dir():
                 shutil.rmtree(path)

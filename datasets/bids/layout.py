@@ -86,7 +86,14 @@ def find_visits(root: Path, pipelines: Sequence[str]) -> list[Visit]:
 
     Raises:
         UsageError: there is no such pipeline.
+        DataError: a subject's folder is a link that points to nothing.
     """
+    for path in sorted(root.glob("sub-*")):
+        if path.is_symlink() and not path.exists():
+            msg = (
+                f"{path}: the link points to nothing. Fetch the subject, or remove it."
+            )
+            raise DataError(msg)
     sources = _mask_roots(root, pipelines)
     visits = []
     for folder in _folders(root, "sub-*"):

@@ -25,11 +25,15 @@ class Participants:
         """Return the table of a BIDS root.
 
         Raises:
-            DataError: it has no participant_id, or is not UTF-8 text.
+            DataError: it has no participant_id, contradicts itself, or is not UTF-8
+                text.
         """
         path = root / "participants.tsv"
-        if not path.is_file():
+        if not path.exists():
             return cls(path, (), {})
+        if not path.is_file():
+            msg = f"{path}: a folder, but a table of the subjects was expected."
+            raise DataError(msg)
         try:
             # Spreadsheets write a byte order mark, which "utf-8-sig" drops.
             lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -39,14 +43,23 @@ class Participants:
         table = csv.DictReader(lines, delimiter="\t", restval=MISSING)
         columns = tuple(table.fieldnames or ())
         if "participant_id" not in columns:
-            msg = f"{path}: no column 'participant_id', only: {', '.join(columns)}."
+            listing = ", ".join(columns) or "none"
+            msg = (
+                f"{path}: no column 'participant_id'; there are: {listing}. Columns "
+                "are separated by tabs."
+            )
             raise DataError(msg)
-        rows = {
-            "sub-" + row["participant_id"].strip().removeprefix("sub-"): {
-                column: row[column].strip() or MISSING for column in columns
-            }
-            for row in table
-        }
+        rows: dict[str, dict[str, str]] = {}
+        for line in table:
+            row = {column: line[column].strip() or MISSING for column in columns}
+            subject = "sub-" + row.pop("participant_id").removeprefix("sub-")
+            if rows.setdefault(subject, row) != row:
+                pairs = [", ".join(found.values()) for found in (rows[subject], row)]
+                msg = (
+                    f"{path}: {subject} has two rows that differ: {' | '.join(pairs)}. "
+                    "Keep one."
+                )
+                raise DataError(msg)
         return cls(path, tuple(c for c in columns if c != "participant_id"), rows)
 
     def controls(self, column: str, healthy: Sequence[str]) -> set[str]:

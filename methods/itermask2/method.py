@@ -34,7 +34,7 @@ from dataclasses import dataclass as record
 from typing import ClassVar, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
@@ -126,7 +126,7 @@ class IterMask2:
         presets={"paper": {}, "demo": DEMO},
     )
 
-    size: int = Field(128, ge=16, description="side of a slice, px")
+    size: int = Field(128, ge=16, le=1024, description="side of a slice, px")
     field: float = Field(240.0, gt=0, description="side of a slice, mm")
     normalisation: Normalisation = Field("p90", description="scale of the intensity")
     radius: float = Field(
@@ -137,11 +137,11 @@ class IterMask2:
         "residual", description="the paper's network, or plain convolutions"
     )
     base: int = Field(32, ge=1, description="channels of the first level")
-    multipliers: tuple[int, ...] = Field(
+    multipliers: tuple[PositiveInt, ...] = Field(
         (1, 1, 2, 3, 4), min_length=1, description="channels of the levels / base"
     )
     blocks: int = Field(2, ge=1, description="blocks of a level")
-    attention: tuple[int, ...] = Field(
+    attention: tuple[PositiveInt, ...] = Field(
         (32, 16, 8), description="sides of the feature maps with self-attention, px"
     )
     norm: Norm = Field("batch", description="normalisation layers")

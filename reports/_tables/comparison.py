@@ -136,6 +136,8 @@ class Comparison:
 def compare(runs: Sequence[Run], reference: str = BASELINE) -> list[Comparison]:
     """Return the tables that finished runs make, in the order of the runs.
 
+    A run that repeats another is left out: it is no second seed.
+
     Args:
         runs: of any methods, datasets and protocols.
         reference: name of the method that the others are compared with.
@@ -143,7 +145,7 @@ def compare(runs: Sequence[Run], reference: str = BASELINE) -> list[Comparison]:
     Raises:
         UsageError: no run is finished.
     """
-    done = [run for run in runs if run.done]
+    done = [first for first, *_ in grouped((r for r in runs if r.done), _identity)]
     if not done:
         states = ", ".join(f"{run.name} ({run.record['status']})" for run in runs)
         msg = (
@@ -168,13 +170,17 @@ def compare(runs: Sequence[Run], reference: str = BASELINE) -> list[Comparison]:
     ]
 
 
-def unfinished(runs: Iterable[Run]) -> list[str]:
-    """Return a line for each run that has no results to show."""
-    return [
-        f"{run.name} is left out: its status is '{run.record['status']}'."
-        for run in runs
-        if not run.done
-    ]
+def left_out(runs: Iterable[Run]) -> list[str]:
+    """Return a line for each run that no table shows."""
+    first: dict[str, Run] = {}
+    lines = []
+    for run in runs:
+        if not run.done:
+            status = run.record["status"]
+            lines.append(f"{run.name} is left out: its status is '{status}'.")
+        elif (other := first.setdefault(_identity(run), run)) is not run:
+            lines.append(f"{run.folder} is left out: it repeats {other.folder}.")
+    return lines
 
 
 def _entries(runs: Sequence[Run]) -> tuple[Entry, ...]:
@@ -193,6 +199,12 @@ def _entries(runs: Sequence[Run]) -> tuple[Entry, ...]:
         ],
     )
     return tuple(Entry(t, row) for t, row in zip(titles, rows, strict=True))
+
+
+def _identity(run: Run) -> str:
+    """Return what two runs share if one repeats the other, and is no second seed."""
+    parts = _table_key(run), _row_key(run), run.record["seed"]
+    return json.dumps((*parts, run.record.get("data_hash")))
 
 
 def _table_key(run: Run) -> str:

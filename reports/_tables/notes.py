@@ -180,11 +180,7 @@ def warnings(comparison: Comparison) -> list[str]:
             f"No run of the reference '{comparison.reference}' is among these: "
             "nothing is compared with it here."
         )
-    return lines + [
-        f"{entry.title}: seed {seed} occurs more than once."
-        for entry in comparison.entries
-        for seed in _repeated(entry.seeds)
-    ]
+    return lines
 
 
 def _recorded(runs: Sequence[Run]) -> list[str]:
@@ -197,10 +193,6 @@ def _recorded(runs: Sequence[Run]) -> list[str]:
         text if len(names) == len(runs) else f"{', '.join(names)}: {text}"
         for text, names in found.items()
     ]
-
-
-def _repeated(seeds: tuple[int, ...]) -> list[int]:
-    return sorted({seed for seed in seeds if seeds.count(seed) > 1})
 
 
 def _preset(entry: Entry) -> str | None:

@@ -1,6 +1,9 @@
 """The real command line, once per command and per promise."""
 
+import errno
+import io
 import json
+import os
 import re
 import runpy
 import signal
@@ -262,6 +265,11 @@ def test_info_as_json(call: Call) -> None:
         ((*RUN, "--preset", "papper"), 2, "Did you mean 'paper'?"),
         ((*RUN, "--protocol", "volumes"), 2, "Did you mean 'volume'?"),
         ((*RUN, "--limit", "0"), 2, "at least 1 case"),
+        ((*RUN, "--name", "../x"), 2, "name of one folder, got '../x'"),
+        ((*RUN, "--name", ""), 2, "name of one folder, got ''"),
+        (("compare", "-m", "toy", "--name", "a/b"), 2, "name of one folder"),
+        (("run", "-m", "itermask2", "--set", "multipliers=1,0"), 2, "multipliers.1"),
+        (("run", "-m", "itermask2", "--set", "size=100000"), 2, "equal to 1024"),
         ((*RUN, "--threshold", "fpr@health:1"), 2, "Did you mean 'fpr@healthy'?"),
         ((*RUN, "--postprocess", "median:2"), 2, "takes an odd whole number"),
         ((*RUN, "--device", "tpu"), 2, "expected auto, cpu, cuda or cuda:N"),
@@ -371,3 +379,84 @@ def test_finished_run_answers_at_once(call: Call) -> None:
 
     assert done.status == 0
     assert "fit" not in done.err
+
+
+def test_home_is_found_in_an_output_that_the_shell_left_as_it_was(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    done = call(*RUN, "-q", "--output=~/mine")
+
+    assert done.status == 0
+    assert (tmp_path / "mine" / "toy-toy-seed0" / "run.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("298 GiB"), RuntimeError("can't allocate memory: 298 GiB")]
+)
+def test_too_little_memory_gives_one_line(
+    call: Call, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_args: object, **_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("uadbench.campaign.with_baseline", fail)
+
+    done = call(*RUN)
+
+    assert done.status == 1
+    assert "error: out of memory" in done.err
+    assert "Lower the method's size or batch" in done.err
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), OSError(5, "a bug")])
+def test_bug_keeps_its_traceback(
+    call: Call, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_args: object, **_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("uadbench.campaign.with_baseline", fail)
+
+    with pytest.raises(type(error), match="a bug"):
+        call(*RUN)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EPIPE])
+def test_output_that_nobody_takes_gives_one_line(
+    call: Call, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def fail(**_options: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    silenced: list[int] = []
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(os, "dup2", lambda _, number: silenced.append(number))
+
+    done = call("list")
+
+    assert done.status == 1
+    assert done.err.startswith("error: the output cannot be written")
+    assert silenced == [1]
+
+
+def test_output_may_be_no_terminal_at_all(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+
+    assert call("list").status == 0
+    assert "itermask2" in out.getvalue()
+
+
+def test_reference_is_a_method_of_the_runs(call: Call) -> None:
+    call(*RUN, "-q")
+
+    mistaken = call("report", "runs/toy-toy-seed0", "--reference", "toys")
+    right = call("report", "runs/toy-toy-seed0", "--reference", "toy", "-q")
+
+    assert mistaken.status == 2
+    assert "Did you mean 'toy'?" in mistaken.err
+    assert right.status == 0

@@ -12,7 +12,12 @@ pytestmark = pytest.mark.usefixtures("toy")
 
 def make_run(dice: object, title: str = "Autoencoder") -> Run:
     """Return a finished run without a folder."""
-    run = Run(Path("runs/a"), {"seed": 3, "method": {"name": "ae", "title": title}})
+    record = {
+        "seed": 3,
+        "method": {"name": "ae", "title": title},
+        "warnings": ["Lesions are simulated."],
+    }
+    run = Run(Path("runs/a"), record)
     # What `summary` reads from disk the first time.
     run.__dict__["summary"] = {
         "cases": {"expected": 4, "scored": 3, "failed": 1},
@@ -103,7 +108,7 @@ def test_results_show_mean_interval_and_counts(
     # No mask of its own, and an oracle that is undefined.
     row = "Net [1] (seed 3) 0.500 (0.250-0.750) - - 0.250 0.010 3/4"
     assert row in shown
-    assert shown.endswith("report: out/index.html")
+    assert shown.endswith("note: Lesions are simulated. report: out/index.html")
 
 
 @pytest.mark.parametrize(("mean", "words"), [(0.5, "0.500"), (None, "-")])

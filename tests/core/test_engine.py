@@ -290,12 +290,15 @@ def test_method_that_miscounts_leaves_no_row(tmp_path: Path) -> None:
     assert not (tmp_path / "cases.csv").exists()
 
 
-def test_folder_with_somebodys_report_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_folder_with_somebodys_report_is_left_alone(
+    tmp_path: Path, overwrite: bool
+) -> None:
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "thesis.txt").write_text("mine")
 
     with pytest.raises(UsageError, match="holds report but no run"):
-        engine.run(TOY, tmp_path, Silent())
+        engine.run(TOY, tmp_path, Silent(), overwrite=overwrite)
 
     assert (tmp_path / "report" / "thesis.txt").read_text() == "mine"
 

@@ -207,3 +207,17 @@ def test_text_is_added_at_the_end(tmp_path: Path) -> None:
     append_text(tmp_path / "a.log", "two\n")
 
     assert (tmp_path / "a.log").read_text() == "one\ntwo\n"
+
+
+def test_interrupt_that_a_library_covers_up_is_one(tmp_path: Path) -> None:
+    def write(_: Path) -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            msg = "there is an open writing handle"
+            raise ValueError(msg)
+
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "a", write)
+
+    assert list(tmp_path.iterdir()) == []

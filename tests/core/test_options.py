@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Optional
 
 import pytest
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from uadbench.errors import UsageError
@@ -25,7 +25,7 @@ class Plugin:
     kinds: tuple[str, ...] = Field(("ms", "glioma"), description="of lesions")
     root: Path | None = Field(None, description="folder")
     most: Optional[int] = Field(None, gt=0)  # noqa: UP045 - third parties write it so
-    widths: tuple[int, ...] = Field(default_factory=lambda: (1, 2))
+    widths: tuple[PositiveInt, ...] = Field(default_factory=lambda: (1, 2))
     norm: Literal["median", "p90"] = "median"
     mode: Literal["fast", "exact"] | None = None
     either: int | float = 1

@@ -101,3 +101,35 @@ def test_second_compare_in_a_folder_is_told(tmp_path: Path) -> None:
 
     assert second.returncode == 2
     assert f"{folder.relative_to(tmp_path)}: another uadbench is working" in message
+
+
+def test_letters_that_the_terminal_lacks_do_not_end_a_report(tmp_path: Path) -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+
+    done = subprocess.run(
+        [sys.executable, *RUN[:-1]],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(TOY), **ascii_only},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0
+    assert "?Dice? oracle" in done.stdout
+
+
+def test_full_device_for_the_output_gives_one_line(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "uadbench", "list"],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the output cannot be written")
+    assert "Traceback" not in done.stderr

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from uadbench import registry
-from uadbench.errors import OutputError
+from uadbench.errors import OutputError, UsageError
 from uadbench.protocols import Card
 from uadbench.registry import Listing
 from uadbench.rendering import render
@@ -46,7 +46,7 @@ class Writer:
         if self._error:
             raise self._error
         path = out / f"{self._name}.txt"
-        path.write_text(" ".join(sorted(file.name for file in out.iterdir())))
+        path.write_text(" ".join(sorted(file.name for file in out.glob("[!.]*"))))
         return [path]
 
 
@@ -141,3 +141,12 @@ def test_folder_that_cannot_be_made_is_an_output_error(
 
     with pytest.raises(OutputError, match="cannot be written"):
         render(RUNS, tmp_path / "file", print)
+
+
+def test_report_is_not_written_among_somebodys_files(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("mine")
+
+    with pytest.raises(UsageError, match=r"holds index\.html, but no report"):
+        render(RUNS, tmp_path, print)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]

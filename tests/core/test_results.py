@@ -146,26 +146,38 @@ def test_clear_removes_what_a_run_left_and_nothing_foreign(tmp_path: Path) -> No
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "mine").mkdir()
 
-    clear(tmp_path, foreign=False)
+    clear(tmp_path)
 
     assert names(tmp_path) == ["mine", "notes.txt"]
 
 
 def test_clear_of_nothing_is_nothing(tmp_path: Path) -> None:
-    clear(tmp_path / "absent", foreign=False)
+    clear(tmp_path / "absent")
 
     assert names(tmp_path) == []
 
 
 def test_clear_does_not_follow_a_link_out_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "precious").mkdir()
-    (tmp_path / "run").mkdir()
+    make_run(tmp_path / "run")
     (tmp_path / "run" / "maps").symlink_to(tmp_path / "precious")
 
     with pytest.raises(OutputError):
-        clear(tmp_path / "run", foreign=True)
+        clear(tmp_path / "run")
 
     assert (tmp_path / "precious").is_dir()
+
+
+def test_half_removed_run_is_no_run_and_can_be_removed(tmp_path: Path) -> None:
+    make_run(tmp_path / "run")
+    (tmp_path / "run" / "maps").symlink_to(tmp_path)
+    with pytest.raises(OutputError):
+        clear(tmp_path / "run")
+
+    assert not Run.load(tmp_path / "run").done
+    (tmp_path / "run" / "maps").unlink()
+    clear(tmp_path / "run")
+    assert not (tmp_path / "run" / "run.json").exists()
 
 
 def test_second_process_is_told_that_the_run_is_taken(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uadbench.datasets.bids.layout import File, Name, find
+from uadbench.datasets.bids.layout import File, Name, find, find_visits
 from uadbench.datasets.bids.participants import Participants
 from uadbench.datasets.bids.split import split
 from uadbench.errors import DataError
@@ -221,7 +221,7 @@ def test_a_column_that_was_asked_for_must_name_controls(tmp_path: Path) -> None:
 
 
 def test_a_table_without_ids_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no column 'participant_id', only: id, site"):
+    with pytest.raises(DataError, match=r"'participant_id'; there are: id, site\."):
         table(tmp_path, "id\tsite\nsub-1\tA\n")
 
 
@@ -230,3 +230,28 @@ def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match=r"participants\.tsv: not UTF-8 text"):
         Participants.read(tmp_path)
+
+
+def test_rows_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"sub-1 has two rows that differ: HC \| MS"):
+        table(tmp_path, "participant_id\tdx\nsub-1\tHC\nsub-1\tMS\n")
+
+
+def test_a_row_that_comes_twice_is_one(tmp_path: Path) -> None:
+    participants = table(tmp_path, "participant_id\tdx\nsub-1\tHC\n1\tHC\n")
+
+    assert participants.controls("dx", ["HC"]) == {"sub-1"}
+
+
+def test_a_folder_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "participants.tsv").mkdir()
+
+    with pytest.raises(DataError, match="a folder, but a table"):
+        Participants.read(tmp_path)
+
+
+def test_a_link_of_a_subject_that_points_to_nothing_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "sub-1").symlink_to(tmp_path / "gone")
+
+    with pytest.raises(DataError, match="sub-1: the link points to nothing"):
+        find_visits(tmp_path, [])

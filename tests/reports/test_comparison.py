@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from uadbench.errors import UsageError
-from uadbench.reports._tables.comparison import compare
+from uadbench.reports._tables.comparison import compare, left_out
 from uadbench.reports._tables.entry import Entry
 from uadbench.reports._tables.layout import section
 from uadbench.reports.curves import Curves
@@ -116,10 +116,15 @@ def test_a_large_real_comparison_has_no_warning(make_run: MakeRun) -> None:
     assert section(table).warnings == ()
 
 
-def test_a_seed_that_occurs_twice_is_told(make_run: MakeRun) -> None:
-    (table,) = compare([make_run(), make_run()])
+def test_a_run_that_is_given_twice_is_no_second_seed(make_run: MakeRun) -> None:
+    run, again, other = make_run(), make_run(), make_run(seed=1)
 
-    assert "IterMask2: seed 0 occurs more than once." in section(table).warnings
+    (table,) = compare([run, again, other])
+
+    assert table.entries[0].runs == (run, other)
+    assert left_out([run, again, other]) == [
+        f"{again.folder} is left out: it repeats {run.folder}."
+    ]
 
 
 def test_no_finished_run_is_a_usage_error(make_run: MakeRun, tmp_path: Path) -> None:

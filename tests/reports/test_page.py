@@ -235,3 +235,9 @@ def test_an_unfinished_run_is_named_as_left_out(make_run: MakeRun) -> None:
     found = read(page(runs, []))
 
     assert "run1 is left out: its status is 'running'." in found.text
+
+
+def test_what_a_killed_process_was_writing_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / ".abc.png").touch()
+
+    assert pictures(tmp_path) == []

@@ -5,7 +5,9 @@ from typing import Any
 
 import rich_click as click
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+from uadbench.arguments import Folder
+
+FOLDER = Folder(exists=True, file_okay=False)
 FAILED, NOTHING = 1, 3
 
 
@@ -88,7 +90,7 @@ FAILED, NOTHING = 1, 3
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=Folder(),
     default=Path("evaluation"),
     show_default=True,
     help="Where cases.csv and summary.json go.",
