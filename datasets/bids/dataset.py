@@ -32,7 +32,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from uadbench.errors import DataError, UsageError
@@ -103,6 +103,15 @@ class Bids:
     )
     seed: int = Field(default=0, description="of the split by subject")
 
+    @field_validator("root", mode="before")
+    @classmethod
+    def _check_root(cls, root: object) -> object:
+        if root == "":
+            # As a path it would be the current folder.
+            msg = "expected a folder, such as root=DIR"
+            raise ValueError(msg)
+        return root
+
     @model_validator(mode="after")
     def _check(self) -> "Bids":
         if self.val_share + self.test_share >= 1:
@@ -154,7 +163,17 @@ class Bids:
             "No healthy person is among these data: methods learn from, and thresholds "
             "are chosen on, slices of patients in which the lesion masks mark nothing. "
             "Swelling and mass effect reach further than a mask, and false positives "
-            "on healthy people remain unknown.",
+            f"on healthy people remain unknown.{self._no_control()}",
+        )
+
+    def _no_control(self) -> str:
+        """Return which groups there are, where none is taken for controls."""
+        groups = self._participants.groups(self.group_column)
+        if not groups:
+            return ""
+        return (
+            f" (Column '{self.group_column}' of participants.tsv has "
+            f"{', '.join(groups)}; none of {', '.join(self.healthy)}.)"
         )
 
     def _healthy(self, members: tuple[Source, ...]) -> Lazy[Scan]:

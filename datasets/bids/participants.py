@@ -62,6 +62,12 @@ class Participants:
                 raise DataError(msg)
         return cls(path, tuple(c for c in columns if c != "participant_id"), rows)
 
+    def groups(self, column: str) -> list[str]:
+        """Return the values of a column, the first few of them; [] without it."""
+        if column not in self.columns:
+            return []
+        return sorted({row[column] for row in self.rows.values()})[:MOST_GROUPS]
+
     def controls(self, column: str, healthy: Sequence[str]) -> set[str]:
         """Return the subjects whose value in a column is one of `healthy`.
 
@@ -82,10 +88,9 @@ class Participants:
         words = {word.casefold() for word in healthy}
         found = {s for s, row in self.rows.items() if row[column].casefold() in words}
         if words and not found and column != "group":
-            values = sorted({row[column] for row in self.rows.values()})
             msg = (
                 f"bids: option 'healthy': column '{column}' of {self.path} has none of "
-                f"{', '.join(healthy)}. There are: {', '.join(values[:MOST_GROUPS])}."
+                f"{', '.join(healthy)}. There are: {', '.join(self.groups(column))}."
             )
             raise DataError(msg)
         return found

@@ -223,6 +223,14 @@ def test_healthy_slices_of_patients_come_with_a_caveat(ten: Folder) -> None:
     assert caveat.startswith("No healthy person is among these data")
 
 
+def test_caveat_tells_the_groups_of_which_none_is_healthy(four: Folder) -> None:
+    four.participants({f"sub-{n}": "controll" for n in range(4)}, column="group")
+
+    (caveat,) = Bids(root=four.root).caveats()
+
+    assert "Column 'group' of participants.tsv has controll; none of" in caveat
+
+
 def test_healthy_controls_need_no_caveat(folder: Folder) -> None:
     groups = {f"sub-{number}": "HC" if number < 3 else "MS" for number in range(4)}
     for subject, group in groups.items():

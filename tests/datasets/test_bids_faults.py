@@ -298,3 +298,8 @@ def test_an_option_that_names_what_is_not_there_is_explained(
 
     with pytest.raises(UsageError, match=re.escape(message)):
         Bids(root=four.root, **options).train()
+
+
+def test_an_empty_root_is_not_the_current_folder() -> None:
+    with pytest.raises(UsageError, match="expected a folder, such as root=DIR"):
+        build(Bids, "bids", {"root": ""})
