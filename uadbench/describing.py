@@ -99,5 +99,5 @@ def _number(value: Any) -> str:
         mean = _number(value["mean"])
         if value["low"] is None:
             return mean
-        return f"{mean} ({_number(value['low'])}-{_number(value['high'])})"
+        return f"{mean} ({_number(value['low'])}, {_number(value['high'])})"
     return "-" if value is None else f"{value:.3f}"

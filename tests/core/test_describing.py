@@ -106,7 +106,7 @@ def test_results_show_mean_interval_and_counts(
 
     shown = plain(capsys)
     # No mask of its own, and an oracle that is undefined.
-    row = "Net [1] (seed 3) 0.500 (0.250-0.750) - - 0.250 0.010 3/4"
+    row = "Net [1] (seed 3) 0.500 (0.250, 0.750) - - 0.250 0.010 3/4"
     assert row in shown
     assert shown.endswith("note: Lesions are simulated. report: out/index.html")
 
