@@ -48,12 +48,24 @@ def render(
         except OutputError:
             raise
         except Exception as error:  # any report's own
-            if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            if unwritable := _unwritable(error):
                 with saving(out):
-                    raise
+                    raise unwritable from None
             failed += 1
             say(f"report '{name}' failed: {type(error).__name__}: {error}")
     return files, failed
+
+
+def _unwritable(error: BaseException | None) -> OSError | None:
+    """Return the full or protected disk behind an error, if there is one.
+
+    A library that closes its file after a failed write may put another error on top.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            return error
+        error = error.__context__
+    return None
 
 
 def _claim(out: Path) -> None:

@@ -150,3 +150,14 @@ def test_report_is_not_written_among_somebodys_files(tmp_path: Path) -> None:
         render(RUNS, tmp_path, print)
 
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+
+
+def test_full_disk_that_another_error_covers_up_is_told(
+    tmp_path: Path, shelf: Shelf
+) -> None:
+    covered = AttributeError("'Stream' object has no attribute 'pos'")
+    covered.__context__ = OSError(errno.ENOSPC, "No space left on device")
+    shelf.put("a", failing(covered))
+
+    with pytest.raises(OutputError, match="No space left on device"):
+        render(RUNS, tmp_path / "out", print)
