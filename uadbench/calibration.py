@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from uadbench.oracle import best_threshold
-from uadbench.postprocess import Pipeline
+from uadbench.postprocess import Pipeline, Processing
 from uadbench.protocols import Scan
 from uadbench.specs import Spec
 from uadbench.thresholds import (
@@ -36,14 +36,16 @@ class Healthy:
 
     pipeline: Pipeline
     scores: list[Scores] = field(default_factory=list)
-    maps: list[tuple[Scores, Scan]] = field(default_factory=list)
+    maps: list[tuple[Scores, Processing]] = field(default_factory=list)
 
     def add(self, scan: Scan, score: Scores) -> None:
         """Take the map of one healthy scan."""
-        processed = self.pipeline.score(score, scan)
+        # Its image is not needed any more, and large.
+        steps = self.pipeline.on(replace(scan, image=scan.image[:0]))
+        processed = steps.score(score)
         self.scores.append(processed[scan.scored])
         if self.pipeline.cuts_masks:
-            self.maps.append((processed, replace(scan, image=scan.image[:0])))
+            self.maps.append((processed, steps))
 
     def threshold(self, rate: float) -> float:
         """Return the smallest threshold with at most this rate of false positives.
@@ -73,9 +75,9 @@ class Healthy:
 
     def _rate(self, threshold: float) -> float:
         found = total = 0
-        for score, scan in self.maps:
-            inside = scan.scored
-            mask = self.pipeline.mask((score >= threshold) & inside, scan)
+        for score, steps in self.maps:
+            inside = steps.scan.scored
+            mask = steps.mask((score >= threshold) & inside)
             found += int(mask.sum())
             total += int(inside.sum())
         return found / total

@@ -77,8 +77,8 @@ def score_case(
         for suffix, mask in reading.masks.items():
             row |= overlap(confusion(mask[inside], labels), suffix)
             row |= shapes(mask, case, suffix)
-        lost = inside & case.lesion & ~reading.variant.pipeline.kept(case.scan)
         if reading.variant.suffix:
+            lost = inside & case.lesion & ~reading.kept
             row[f"lost_ml{reading.variant.suffix}"] = float(lost.sum()) * volume
     row |= _reconstructed(extras, inside & ~case.lesion)
     return row | {"content": content_hash(case)}

@@ -6,6 +6,7 @@ masks come after it. Results of the raw maps always stand beside the processed o
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -90,30 +91,44 @@ class Pipeline:
         """Whether a step works on masks, so that the outcome is no cut of a score."""
         return any(step.name in _ON_MASKS for step in self.steps)
 
-    def kept(self, scan: Scan) -> Mask:
-        """Return the voxels that may be abnormal: the brain without what is eroded."""
-        depth = max((s.number or 0 for s in self.steps if s.name == "erode"), default=0)
-        return erode(scan.brain, depth, scan.spacing) if depth else scan.brain
+    def on(self, scan: Scan) -> "Processing":
+        """Return the pipeline at work on one scan."""
+        return Processing(self.steps, scan)
 
-    def score(self, score: Score, scan: Scan) -> Score:
+
+@dataclass(frozen=True, eq=False)
+class Processing:
+    """The steps at work on one scan: its map, and as many masks as there are cuts."""
+
+    steps: tuple[Spec, ...]
+    scan: Scan
+
+    @cached_property
+    def kept(self) -> Mask:
+        """The voxels that may be abnormal: the brain without what is eroded."""
+        depth = max((s.number or 0 for s in self.steps if s.name == "erode"), default=0)
+        brain = self.scan.brain
+        return erode(brain, depth, self.scan.spacing) if depth else brain
+
+    def score(self, score: Score) -> Score:
         """Return the scores, float32 (X, Y, Z), after the steps that work on them.
 
         What is eroded gets the lowest score inside the brain, so that it ranks last.
         """
+        brain = self.scan.brain
         for step in self.steps:
             if step.name == "median":
-                score = median(score, scan.brain, int(step.number or 1))
-        kept = self.kept(scan)
-        if kept is scan.brain or not scan.brain.any():
+                score = median(score, brain, int(step.number or 1))
+        if self.kept is brain or not brain.any():
             return score
-        return np.where(kept, score, score[scan.brain].min())
+        return np.where(self.kept, score, score[brain].min())
 
-    def mask(self, mask: Mask, scan: Scan) -> Mask:
+    def mask(self, mask: Mask) -> Mask:
         """Return a mask, bool (X, Y, Z), after all steps that concern it."""
-        mask = mask & self.kept(scan)
+        mask = mask & self.kept
         for step in self.steps:
             if step.name in _ON_MASKS:
-                mask = _ON_MASKS[step.name](mask, step.number or 0, scan.spacing)
+                mask = _ON_MASKS[step.name](mask, step.number or 0, self.scan.spacing)
         return mask
 
 

@@ -231,7 +231,7 @@ def _labelled(
     for case, prediction in _all_predicted(job, cases, ctx, "calibrate on lesions"):
         inside = evaluation.scored_voxels(case)
         for variant, voxels in found.items():
-            score = variant.pipeline.score(prediction.score, case.scan)
+            score = variant.pipeline.on(case.scan).score(prediction.score)
             voxels.append((score[inside], case.lesion[inside]))
     return found
 

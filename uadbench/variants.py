@@ -29,12 +29,14 @@ class Reading:
         variant: the way it was read.
         score: float32 (X, Y, Z).
         masks: bool (X, Y, Z) by the suffix of the threshold, in what counts.
+        kept: bool (X, Y, Z), what may be abnormal: the brain without what is eroded.
         ranked: whether the score orders voxels; a bare mask's does not.
     """
 
     variant: Variant
     score: Scores
     masks: Mapping[str, Mask]
+    kept: Mask
     ranked: bool = True
 
 
@@ -55,11 +57,11 @@ def read(
     Raises:
         ContractError: the method's own mask is asked for and not given.
     """
-    steps = variant.pipeline
-    score = steps.score(prediction.score, scan)
+    steps = variant.pipeline.on(scan)
+    score = steps.score(prediction.score)
     masks = {
-        suffix: steps.mask(threshold.apply(score, prediction.mask) & scan.scored, scan)
+        suffix: steps.mask(threshold.apply(score, prediction.mask) & scan.scored)
         for suffix, threshold in thresholds.items()
-        if threshold.postprocess == str(steps)
+        if threshold.postprocess == str(variant.pipeline)
     }
-    return Reading(variant, score, masks)
+    return Reading(variant, score, masks, steps.kept)

@@ -58,10 +58,11 @@ def test_threshold_before_steps_on_masks_is_the_smallest_that_keeps_the_rate(
 ) -> None:
     maps = [draw(seed, levels), draw(seed + 1, levels)]
     healthy = healthy_of(pipeline, *maps)
-    scan, steps = make_scan(), Pipeline.parse(pipeline)
+    scan = make_scan()
+    steps = Pipeline.parse(pipeline).on(scan)
 
     def left(threshold: float) -> float:
-        masks = [steps.mask((m >= threshold) & scan.scored, scan) for m in maps]
+        masks = [steps.mask((m >= threshold) & scan.scored) for m in maps]
         return float(np.sum(masks)) / (2 * int(scan.scored.sum()))
 
     threshold = healthy.threshold(rate)

@@ -43,8 +43,8 @@ def test_pipeline_without_steps_leaves_everything(box: Scan) -> None:
 
     assert not pipeline
     assert str(pipeline) == ""
-    assert pipeline.score(score, box) is score
-    np.testing.assert_array_equal(pipeline.mask(mask, box), mask)
+    assert pipeline.on(box).score(score) is score
+    np.testing.assert_array_equal(pipeline.on(box).mask(mask), mask)
 
 
 def test_words_of_a_pipeline_come_back() -> None:
@@ -95,15 +95,15 @@ def test_brain_that_is_cut_off_has_no_surface_there() -> None:
 
 def test_what_is_eroded_ranks_last_and_is_never_abnormal(box: Scan) -> None:
     score = np.random.default_rng(0).random(box.brain.shape, np.float32)
-    pipeline = Pipeline.parse("erode:1")
+    steps = Pipeline.parse("erode:1").on(box)
 
-    processed, kept = pipeline.score(score, box), pipeline.kept(box)
+    processed, kept = steps.score(score), steps.kept
 
     rim = box.brain & ~kept
     assert rim.any()
     assert (processed[rim] == score[box.brain].min()).all()
     np.testing.assert_array_equal(processed[kept], score[kept])
-    assert not pipeline.mask(box.brain, box)[rim].any()
+    assert not steps.mask(box.brain)[rim].any()
 
 
 def test_median_takes_the_lowest_score_for_the_outside(box: Scan) -> None:
@@ -124,7 +124,7 @@ def test_steps_of_an_empty_brain_leave_the_score() -> None:
     scan = make_scan(np.zeros((5, 5, 5), bool))
     score = np.ones((5, 5, 5), np.float32)
 
-    processed = Pipeline.parse("erode:1,median:3").score(score, scan)
+    processed = Pipeline.parse("erode:1,median:3").on(scan).score(score)
 
     np.testing.assert_array_equal(processed, score)
 
@@ -155,13 +155,13 @@ def test_largest_components_are_kept(count: int, voxels: int) -> None:
 def test_empty_mask_stays_empty(box: Scan) -> None:
     nothing = np.zeros_like(box.brain)
 
-    assert not Pipeline.parse("min-volume:1,largest:2").mask(nothing, box).any()
+    assert not Pipeline.parse("min-volume:1,largest:2").on(box).mask(nothing).any()
 
 
 def test_steps_on_masks_come_in_their_order(box: Scan) -> None:
     mask = np.zeros_like(box.brain)
     mask[1:3, 1, 1] = mask[5:8, 5, 3] = True
 
-    left = Pipeline.parse("min-volume:5,largest:1").mask(mask, box)
+    left = Pipeline.parse("min-volume:5,largest:1").on(box).mask(mask)
 
     assert left.sum() == 3

@@ -43,7 +43,7 @@ def make_row(name: str, value: float, subject: str = "", **more: Any) -> dict[st
 
 
 def reading(scores: NDArray[np.float32], mask: NDArray[np.bool_]) -> Reading:
-    return Reading(RAW, scores, {"fpr5": mask})
+    return Reading(RAW, scores, {"fpr5": mask}, np.ones_like(mask))
 
 
 def test_summary_counts_cases_and_averages_what_is_defined() -> None:
