@@ -17,6 +17,11 @@ class Success:
     case: Case
     prediction: Prediction
 
+    @property
+    def id(self) -> str:
+        """The scan's."""
+        return self.case.scan.id
+
 
 @dataclass(frozen=True, eq=False)
 class Failure:

@@ -8,6 +8,7 @@ and superior, so that axis 2 counts axial slices. Labels live in `Case`, images 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import (
     Any,
@@ -71,12 +72,14 @@ class Scan:
     axes: str = "RAS"
     xform: int = 1
 
-    @property
+    @cached_property
     def scored(self) -> NDArray[np.bool_]:
-        """Brain voxels in the slices that count: bool (X, Y, Z)."""
+        """Brain voxels in the slices that count: bool (X, Y, Z), read-only."""
         inside = np.zeros_like(self.brain)
         chosen = list(self.slices)
         inside[..., chosen] = self.brain[..., chosen]
+        # Every metric asks for it, and nobody may change what the others get.
+        inside.flags.writeable = False
         return inside
 
 

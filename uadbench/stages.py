@@ -14,7 +14,7 @@ from uadbench.calibration import Healthy, calibrate, own_mask
 from uadbench.checkpoints import FileCheckpoint, load_arrays, save_arrays
 from uadbench.checks import check_scan
 from uadbench.errors import ContractError, DataError
-from uadbench.oracle import best, candidates, counts_at
+from uadbench.oracle import candidates
 from uadbench.plans import Job
 from uadbench.prediction import Failure, Success, predict_cases
 from uadbench.protocols import Case, Context, Lazy, Prediction, Scan
@@ -132,8 +132,8 @@ def _settle(
 ) -> evaluation.Row:
     """Save what a case left, and return its row."""
     test = job.view.test
+    subject = test.subjects[test.ids.index(outcome.id)]
     if isinstance(outcome, Failure):
-        subject = test.subjects[test.ids.index(outcome.id)]
         row = evaluation.failed_case(outcome.id, subject, outcome.error)
         ctx.monitor.warn(f"{outcome.id} failed: {row['error']}")
         files.append_text(folder / "failures.log", outcome.trace)
@@ -143,7 +143,6 @@ def _settle(
     masks = {name: mask for r in readings for name, mask in r.masks.items()}
     maps.save_maps(folder, job.label, case.scan, prediction.score, masks, thresholds)
     maps.save_shown(folder, case, prediction, masks)
-    subject = test.subjects[test.ids.index(case.scan.id)]
     return evaluation.score_case(case, subject, readings, prediction.extras)
 
 
@@ -153,31 +152,19 @@ def _oracles(
     scored: Sequence[dict[str, object]],
     pools: Mapping[Variant, Pool],
 ) -> dict[str, Threshold]:
-    """Add the best threshold's columns to the rows; return it for each variant.
-
-    Not for masks that were cleaned up: the best cut before cleaning is no upper bound
-    after it. Without any lesion no threshold is the best, and there are no columns.
-    """
-    found = {}
-    for variant, pool in pools.items():
-        if variant.pipeline.cuts_masks:
-            continue
-        grid = candidates(pool.curve.ranking())
-        counts = [
-            counts_at(grid, reading.score[inside], case.lesion[inside])
-            for case, (reading,) in _saved(job, folder, scored, {}, (variant,))
-            for inside in [evaluation.scored_voxels(case)]
-        ]
-        index = best(counts)
-        if index is not None:
-            suffix = ORACLE + variant.suffix
-            for row, of_case in zip(scored, counts, strict=True):
-                row |= evaluation.overlap(of_case.at(index), suffix)
-        value = float("nan") if index is None else float(grid[index])
-        found[ORACLE + variant.suffix] = Threshold(
-            value, ORACLE, SUPERVISION[ORACLE], job.pipeline, str(variant.pipeline)
+    """Add the best threshold's columns to the rows; return it for each variant."""
+    grids = summary.oracle_grids(pools)
+    counts = [
+        summary.oracle_counts(case, readings, grids)
+        for case, readings in _saved(job, folder, scored, {})
+    ]
+    steps = {variant.suffix: str(variant.pipeline) for variant in pools}
+    return {
+        ORACLE + suffix: Threshold(
+            value, ORACLE, SUPERVISION[ORACLE], job.pipeline, steps[suffix]
         )
-    return found
+        for suffix, value in summary.add_oracles(scored, counts, grids).items()
+    }
 
 
 def _saved(
@@ -185,7 +172,6 @@ def _saved(
     folder: Path,
     scored: Sequence[Mapping[str, object]],
     thresholds: Thresholds,
-    variants: Sequence[Variant] = (),
 ) -> Iterator[tuple[Case, list[Reading]]]:
     """Yield each scored case with what its saved maps say.
 
@@ -204,8 +190,7 @@ def _saved(
             maps.read_score(folder, job.label, case.scan.id),
             maps.read_own_mask(folder, job.label, case.scan.id),
         )
-        chosen = variants or job.variants
-        yield case, [read(case.scan, prediction, v, thresholds) for v in chosen]
+        yield case, [read(case.scan, prediction, v, thresholds) for v in job.variants]
 
 
 def _all_predicted(

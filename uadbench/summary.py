@@ -1,13 +1,13 @@
 """From the rows of all cases to summary.json: means with intervals, pooled metrics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uadbench.evaluation import Row, overlap
+from uadbench.evaluation import Row, overlap, scored_voxels
 from uadbench.inference import intervals
 from uadbench.metrics import (
     SUBJECT_SCORES,
@@ -17,7 +17,10 @@ from uadbench.metrics import (
     auroc,
     confusion,
 )
-from uadbench.variants import Reading
+from uadbench.oracle import Counts, best, candidates, counts_at
+from uadbench.protocols import Case
+from uadbench.thresholds import ORACLE
+from uadbench.variants import Reading, Variant
 
 CURVE_COLUMNS = ("threshold", "precision", "recall", "fpr")
 
@@ -75,6 +78,56 @@ class Pool:
         for suffix, counts in self.masks.items():
             found |= overlap(counts, suffix)
         return found
+
+
+def oracle_grids(pools: Mapping[Variant, Pool]) -> dict[str, NDArray[np.floating]]:
+    """Return the thresholds to try, by the suffix of the variant.
+
+    Not for masks that are cleaned up: the best cut before is no upper bound after.
+    """
+    return {
+        variant.suffix: candidates(pool.curve.ranking())
+        for variant, pool in pools.items()
+        if not variant.pipeline.cuts_masks
+    }
+
+
+def oracle_counts(
+    case: Case, readings: Iterable[Reading], grids: Mapping[str, NDArray[np.floating]]
+) -> dict[str, Counts]:
+    """Return what the thresholds of each grid find in a case."""
+    inside = scored_voxels(case)
+    return {
+        reading.variant.suffix: counts_at(
+            grids[reading.variant.suffix], reading.score[inside], case.lesion[inside]
+        )
+        for reading in readings
+        if reading.variant.suffix in grids
+    }
+
+
+def add_oracles(
+    scored: Sequence[Row],
+    counts: Sequence[Mapping[str, Counts]],
+    grids: Mapping[str, NDArray[np.floating]],
+) -> dict[str, float]:
+    """Add what the best threshold finds to the rows; return it by suffix of variant.
+
+    Without any lesion no threshold is the best: it is NaN, and there are no columns.
+
+    Args:
+        scored: rows, which get the columns.
+        counts: of each row's case, see `oracle_counts`.
+        grids: see `oracle_grids`.
+    """
+    found = {}
+    for suffix, grid in grids.items():
+        index = best(of_case[suffix] for of_case in counts)
+        found[suffix] = float("nan") if index is None else float(grid[index])
+        if index is not None:
+            for row, of_case in zip(scored, counts, strict=True):
+                row |= overlap(of_case[suffix].at(index), ORACLE + suffix)
+    return found
 
 
 def summarise(rows: Sequence[Mapping[str, Any]], pooled: Row) -> Row:

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from uadbench.evaluation import Row, overlap
-from uadbench.oracle import Counts, best, candidates
+from uadbench.evaluation import Row
+from uadbench.oracle import Counts
 from uadbench.protocols import Monitor
-from uadbench.summary import Pool
-from uadbench.thresholds import ORACLE
+from uadbench.summary import Pool, add_oracles, oracle_grids
 from uadbench.variants import Variant, variants
 
 from .pairs import Pair, Pairs, match
@@ -101,15 +100,8 @@ def _kind(
 def _add_oracles(
     found: Evaluation, settings: Settings, workers: Workers, monitor: Monitor
 ) -> None:
-    """Add to the rows what the threshold of the best mean Dice finds.
-
-    Not for masks that were cleaned up: the best cut before is no upper bound after.
-    """
-    grids = {
-        variant.suffix: candidates(pool.curve.ranking())
-        for variant, pool in found.pools.items()
-        if not variant.pipeline.cuts_masks
-    }
+    """Add to the rows what the threshold of the best mean Dice finds."""
+    grids = oracle_grids(found.pools)
     todo = [
         (pair, row["content"])
         for pair, row in zip(found.pairs.pairs, found.rows, strict=True)
@@ -117,11 +109,7 @@ def _add_oracles(
     ]
     counting = workers.each(partial(_count, settings=settings, grids=grids), todo)
     counts = list(monitor.track(counting, "find the best threshold", len(todo)))
-    for name in grids:
-        index = best(of_case[name] for of_case in counts)
-        if index is not None:
-            for row, of_case in zip(found.scored, counts, strict=True):
-                row |= overlap(of_case[name].at(index), ORACLE + name)
+    add_oracles(found.scored, counts, grids)
 
 
 def _count(

@@ -15,8 +15,8 @@ from uadbench.evaluation import (
     score_case,
     scored_voxels,
 )
-from uadbench.oracle import Counts, counts_at
-from uadbench.summary import Pool
+from uadbench.oracle import Counts
+from uadbench.summary import Pool, oracle_counts
 from uadbench.variants import Reading, read, variants
 
 from .pairs import Pair
@@ -82,15 +82,8 @@ def count(
             "nothing writes to the folders, then repeat the command."
         )
         raise DataError(msg)
-    inside = scored_voxels(loaded.case)
-    labels = loaded.case.lesion[inside]
-    return {
-        reading.variant.suffix: counts_at(
-            grids[reading.variant.suffix], reading.score[inside], labels
-        )
-        for reading in _readings(loaded, replace(settings, thresholds=()))
-        if reading.variant.suffix in grids
-    }
+    readings = _readings(loaded, replace(settings, thresholds=()))
+    return oracle_counts(loaded.case, readings, grids)
 
 
 def _outcome(pair: Pair, loaded: Loaded, settings: Settings) -> Outcome:
