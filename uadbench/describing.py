@@ -76,10 +76,15 @@ def show(described: dict[str, Any]) -> None:
         console.print(table, markup=False)
 
 
+def table_console() -> Console:
+    """Return where a table of results is printed to."""
+    # A file has no width; rich would fold the table at 80 columns.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
 def show_results(runs: Sequence[Run], out: Path) -> None:
     """Print the main numbers of runs and where their report is."""
-    # A file has no width; rich would fold the table at 80 columns.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console = table_console()
     titles = ["run", *(title for title, _, _ in HEADLINES), "cases"]
     # Folded, never cut: a number without its end is another number.
     table = Table(*(Column(title, overflow="fold") for title in titles), box=None)

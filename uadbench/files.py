@@ -1,6 +1,7 @@
 """Files of results: JSON and CSV, written all or nothing."""
 
 import csv
+import errno
 import json
 import os
 import tempfile
@@ -11,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from uadbench.errors import OutputError, UsageError
+from uadbench.errors import OutputError, UadbenchError, UsageError
 
 # The case "007" and the hash "12345678" are words.
 TEXT = ("case", "subject", "status", "error", "content")
 Row = Mapping[str, object]
+# What a full or protected disk answers.
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -91,7 +94,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         os.close(handle)
         temporary = Path(name)
         try:
-            with interruptible():
+            with uncovered():
                 write(temporary)
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
@@ -100,14 +103,28 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Let Ctrl-C through where a library, closing its file, has put another error."""
+def uncovered() -> Iterator[None]:
+    """Raise what ended a write, not what a library met when it then closed its file.
+
+    That is Ctrl-C, or the OSError of a disk that is full or protected.
+    """
     try:
         yield
-    except Exception as error:
-        if isinstance(error.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from error
+    except UadbenchError:
+        # Its message has the file already.
         raise
+    except Exception as error:
+        behind: BaseException | None = error
+        while behind is not None:
+            if isinstance(behind, KeyboardInterrupt) or is_unwritable(behind):
+                raise behind from None
+            behind = behind.__context__
+        raise
+
+
+def is_unwritable(error: BaseException) -> bool:
+    """Return whether an error is that of a full or protected disk."""
+    return isinstance(error, OSError) and error.errno in UNWRITABLE
 
 
 @contextmanager

@@ -1,19 +1,16 @@
 """All reports of some runs into one folder."""
 
-import errno
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from uadbench import registry
 from uadbench.errors import OutputError, UsageError
-from uadbench.files import saving
+from uadbench.files import is_unwritable, saving, uncovered
 from uadbench.protocols import Report
 from uadbench.results import Run
 
 MARK = ".uadbench-report"
-# What a full or protected disk answers; any other OSError is the report's own mistake.
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def render(
@@ -44,28 +41,17 @@ def render(
     _claim(out)
     for name, report in _reports(say, options or {}):
         try:
-            files += report.render(runs, out)
+            with uncovered():
+                files += report.render(runs, out)
         except OutputError:
             raise
         except Exception as error:  # any report's own
-            if unwritable := _unwritable(error):
+            if is_unwritable(error):
                 with saving(out):
-                    raise unwritable from None
+                    raise
             failed += 1
             say(f"report '{name}' failed: {type(error).__name__}: {error}")
     return files, failed
-
-
-def _unwritable(error: BaseException | None) -> OSError | None:
-    """Return the full or protected disk behind an error, if there is one.
-
-    A library that closes its file after a failed write may put another error on top.
-    """
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in UNWRITABLE:
-            return error
-        error = error.__context__
-    return None
 
 
 def _claim(out: Path) -> None:

@@ -107,11 +107,6 @@ def read_mask(path: Path) -> tuple[NDArray[np.bool_], Grid]:
     return np.ascontiguousarray(voxels > 0), grid
 
 
-def check_same_grid(path: Path, other: Path) -> None:
-    """Raise a DataError that shows the numbers if two files lie on different grids."""
-    check_on_grid(other, read_grid(path), path.name)
-
-
 def check_on_grid(path: Path, grid: Grid, owner: str) -> None:
     """Raise a DataError that shows the numbers if a file lies on another grid.
 

@@ -1,3 +1,4 @@
+import errno
 import math
 import os
 import stat
@@ -221,3 +222,24 @@ def test_interrupt_that_a_library_covers_up_is_one(tmp_path: Path) -> None:
         write_atomically(tmp_path / "a", write)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_full_disk_that_a_library_covers_up_is_one(tmp_path: Path) -> None:
+    def write(_: Path) -> None:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        finally:
+            msg = "there is an open writing handle"
+            raise ValueError(msg)
+
+    with pytest.raises(OutputError, match="No space left on device"):
+        write_atomically(tmp_path / "a", write)
+
+
+def test_mistake_of_a_writer_stays_what_it_is(tmp_path: Path) -> None:
+    def write(_: Path) -> None:
+        msg = "a mistake"
+        raise ValueError(msg)
+
+    with pytest.raises(ValueError, match="a mistake"):
+        write_atomically(tmp_path / "a", write)

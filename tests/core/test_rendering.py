@@ -161,3 +161,12 @@ def test_full_disk_that_another_error_covers_up_is_told(
 
     with pytest.raises(OutputError, match="No space left on device"):
         render(RUNS, tmp_path / "out", print)
+
+
+def test_file_that_could_not_be_written_is_named(tmp_path: Path, shelf: Shelf) -> None:
+    named = OutputError("figures/pr.png: cannot be written")
+    named.__context__ = OSError(errno.ENOSPC, "No space left on device")
+    shelf.put("a", failing(named))
+
+    with pytest.raises(OutputError, match=r"^figures/pr\.png: cannot be written$"):
+        render(RUNS, tmp_path / "out", print)

@@ -14,7 +14,7 @@ from nibabel.orientations import axcodes2ornt
 from numpy.typing import NDArray
 
 from uadbench.errors import DataError
-from uadbench.volumes import check_on_grid, check_same_grid, read_grid, read_volume
+from uadbench.volumes import check_on_grid, read_grid, read_volume
 
 SHAPE = (7, 6, 5)
 AFFINE = np.array([[-2, 0, 0, 90], [0, -2, 0, 126], [0, 0, 6, -72], [0, 0, 0, 1.0]])
@@ -154,7 +154,7 @@ def test_the_same_grid_in_other_axes_is_the_same(tmp_path: Path, sound: Path) ->
     )
     other.to_filename(tmp_path / "other.nii")
 
-    check_same_grid(sound, tmp_path / "other.nii")
+    check_on_grid(tmp_path / "other.nii", read_grid(sound), sound.name)
 
 
 def test_rounding_of_an_affine_is_forgiven(tmp_path: Path, sound: Path) -> None:
@@ -162,7 +162,7 @@ def test_rounding_of_an_affine_is_forgiven(tmp_path: Path, sound: Path) -> None:
     affine[0, 3] += 5e-4
     path = save(tmp_path / "other.nii", noise(), affine)
 
-    check_same_grid(sound, path)
+    check_on_grid(path, read_grid(sound), sound.name)
 
 
 def test_grids_of_other_shapes_are_told_with_numbers(
@@ -185,4 +185,4 @@ def test_grids_of_other_affines_are_told_with_numbers(
     path = save(tmp_path / "other.nii", noise(), affine)
 
     with pytest.raises(DataError, match=r"sound\.nii\.gz by up to 2\.5 \(allowed"):
-        check_same_grid(sound, path)
+        check_on_grid(path, read_grid(sound), sound.name)

@@ -1,14 +1,13 @@
 """The main numbers of an evaluation as a person reads them in a terminal."""
 
 import math
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Column, Table
 
+from uadbench.describing import table_console
 from uadbench.thresholds import ORACLE
 
 from .request import MASK
@@ -39,8 +38,7 @@ CUT = {
 
 def show(found: Evaluation, summary: Mapping[str, Any], folder: Path) -> None:
     """Print the means of the main metrics over subjects, and where all others are."""
-    # A file has no width; rich would fold the table at 80 columns.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console = table_console()
     cases = summary["cases"]
     counts = (Column(name, justify="right") for name in ("n", "undefined", "missing"))
     table = Table("metric", "mean [95 % interval]", *counts, box=None)
