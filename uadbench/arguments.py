@@ -176,7 +176,10 @@ def seeds_of(words: str) -> list[int]:
         UsageError: a word is no whole number.
     """
     try:
-        return list(dict.fromkeys(int(word) for word in words.split(",")))
+        found = list(dict.fromkeys(int(word) for word in words.split(",")))
     except ValueError:
-        msg = f"--seeds: expected whole numbers separated by commas, got '{words}'."
-        raise UsageError(msg) from None
+        found = []
+    if not found or min(found) < 0:
+        msg = f"--seeds: expected numbers of at least 0, such as 0,1,2, got '{words}'."
+        raise UsageError(msg)
+    return found

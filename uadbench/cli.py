@@ -39,7 +39,8 @@ SMALLER = (
 )
 EPILOG = (
     "Exit status: 0 done, 1 some case or cell failed (the others are saved), 2 usage, "
-    "3 data, 4 a plugin broke its contract, 130 interrupted (the same command goes on)."
+    "3 data, 4 a plugin broke its contract, 130 interrupted (repeated, run and compare "
+    "go on)."
 )
 
 
@@ -58,7 +59,7 @@ def app() -> None:
     metavar="NAME=VALUE",
     help="An option of the method, such as size=96; repeat for more.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @shared_options
 def run(
     method: str, pairs: tuple[str, ...], seed: int, name: str | None, **shared: Any
@@ -228,7 +229,7 @@ def main() -> NoReturn:
         click.echo(f"error: {error}", err=True)
         status = error.status
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted: the same command goes on from here.", err=True)
+        click.echo("interrupted: repeat the command (run and compare go on).", err=True)
         status = INTERRUPTED
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and "memory" not in str(error):

@@ -133,9 +133,14 @@ def saving(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        remedy = (
+            "make room or give write permission, then repeat the same command."
+            if is_unwritable(error)
+            else "choose another --output, or mend the path."
+        )
         msg = (
             f"{path}: cannot be written ({error.strerror or error}). What is finished "
-            "is kept: make room or give write permission, then repeat the same command."
+            f"is kept: {remedy}"
         )
         raise OutputError(msg) from error
 

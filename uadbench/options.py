@@ -18,18 +18,22 @@ Plugin = TypeVar("Plugin")
 
 
 def parse(pairs: Iterable[str]) -> dict[str, str]:
-    """Return {name: value} of words such as "size=64"; a later word wins.
+    """Return {name: value} of words such as "size=64".
 
     Raises:
-        UsageError: a word has no "=".
+        UsageError: a word has no "=", or an option comes with two values.
     """
-    options = {}
+    options: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not (equals and name):
             msg = f"option '{pair}': expected NAME=VALUE, such as size=64."
             raise UsageError(msg)
-        options[name.strip()] = value.strip()
+        name, value = name.strip(), value.strip()
+        if options.get(name, value) != value:
+            msg = f"option '{name}': given as {options[name]} and {value}. Choose one."
+            raise UsageError(msg)
+        options[name] = value
     return options
 
 

@@ -66,10 +66,10 @@ def test_defaults_of_plan_and_command_line_agree() -> None:
 
 
 def test_options_go_to_the_method_before_the_dot() -> None:
-    pairs = ("ae.latent=64", "ddpm.steps=0.5", "ae.size=32", "ae.latent=8")
+    pairs = ("ae.latent=64", "ddpm.steps=0.5", "ae.size=32")
 
     assert by_method(pairs) == {
-        "ae": {"latent": "8", "size": "32"},
+        "ae": {"latent": "64", "size": "32"},
         "ddpm": {"steps": "0.5"},
     }
 
@@ -93,7 +93,7 @@ def test_seeds_are_distinct_numbers_in_order() -> None:
     assert seeds_of("2, 0,2") == [2, 0]
 
 
-@pytest.mark.parametrize("words", ["", "0,", "a", "1.5"])
+@pytest.mark.parametrize("words", ["", "0,", "a", "1.5", "0,-1"])
 def test_seed_that_is_no_whole_number_is_refused(words: str) -> None:
     with pytest.raises(UsageError, match=f"--seeds: expected .* got '{words}'"):
         seeds_of(words)

@@ -275,7 +275,7 @@ def test_info_as_json(call: Call) -> None:
         ((*RUN, "--device", "tpu"), 2, "expected auto, cpu, cuda or cuda:N"),
         ((*RUN, "--seed", "x"), 2, "'x' is not a valid integer"),
         (("compare", "-m", ",", "-d", "toy"), 2, "--methods: expected names"),
-        (("compare", "-m", "toy", "--seeds", "a"), 2, "--seeds: expected whole"),
+        (("compare", "-m", "toy", "--seeds", "a"), 2, "--seeds: expected numbers"),
         (("compare", "-m", "toy", "--set", "a=1"), 2, "name the method"),
         (("compare", "-m", "toy", "--set", "ae.size=1"), 2, "not among --methods"),
         (("report", "absent"), 2, "absent: holds no run folder"),
@@ -305,7 +305,7 @@ def test_interrupt_gives_status_130_and_says_how_to_go_on(
     done = call(*RUN)
 
     assert done.status == 130
-    assert "the same command goes on" in done.err
+    assert "repeat the command (run and compare go on)" in done.err
 
 
 def test_warning_is_one_line(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

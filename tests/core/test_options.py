@@ -66,8 +66,8 @@ class Plain:
 
 
 def test_words_become_names_and_values() -> None:
-    assert parse(["size=64", " root = a=b ", "kinds=", "size=32"]) == {
-        "size": "32",
+    assert parse(["size=64", " root = a=b ", "kinds=", "size=64"]) == {
+        "size": "64",
         "root": "a=b",
         "kinds": "",
     }
@@ -77,6 +77,11 @@ def test_words_become_names_and_values() -> None:
 def test_word_that_is_no_pair_is_shown(word: str) -> None:
     with pytest.raises(UsageError, match=f"option '{word}': expected NAME=VALUE"):
         parse([word])
+
+
+def test_option_with_two_values_is_refused() -> None:
+    with pytest.raises(UsageError, match="option 'size': given as 64 and 32"):
+        parse(["size=64", "size = 32"])
 
 
 def test_words_are_turned_into_the_options_types() -> None:
