@@ -113,7 +113,7 @@ def test_a_killed_fit_ends_with_the_same_weights(
         build().fit(
             scans("a", "b"),
             scans("c"),
-            Context(3, checkpoint=kept, monitor=diary(("autoencoder", 4))),
+            Context(3, checkpoint=kept, monitor=diary(("ae", 4))),
         )
     resumed.fit(scans("a", "b"), scans("c"), Context(3, checkpoint=kept))
 

@@ -1,0 +1,171 @@
+"""What methods have in common that reconstruct a slice and score what they changed.
+
+A method says what its network is, how it is taught and how it reconstructs; from scans
+to slices and back, training, progress and storage are here.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass as record
+from typing import ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from uadbench.errors import UsageError
+from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
+from uadbench.slices import Normalisation
+
+from .scans import Grid, gather, require_one_modality
+from .tensors import arrays_of, in_batches, load_arrays, to_array, to_device
+from .training import Loss, Recipe, Schedule, generator_of, new_network, train
+
+
+@record(frozen=True, eq=False)
+class Stack:
+    """The slices of one scan, on the device.
+
+    Attributes:
+        images: float (N, 1, S, S).
+        brain: bool, the same shape.
+        generator: on the CPU, seeded for the scan, so that it has the same noise on
+            every device and whatever it is predicted together with.
+        batch: slices that a network takes at a time.
+    """
+
+    images: Tensor
+    brain: Tensor
+    generator: torch.Generator
+    batch: int
+
+    def through(self, network: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+        """Return what a network makes of inputs (N, C, S, S), a batch at a time."""
+        return in_batches(network, inputs, self.batch)
+
+    def noise(self) -> Tensor:
+        """Return standard normal noise in the shape of the images."""
+        drawn = torch.randn(self.images.shape, generator=self.generator)
+        return drawn.to(self.images.device)
+
+
+@record(frozen=True, eq=False)
+class Restored:
+    """What a method makes of a stack.
+
+    Attributes:
+        images: the reconstructions, float (N, 1, S, S).
+        score: larger is more abnormal, the same shape.
+    """
+
+    images: Tensor
+    score: Tensor
+
+
+@dataclass
+class Reconstruction:
+    """A method with one network for single slices of one modality.
+
+    A subclass gives `name`, `card`, its own options and the three methods below that
+    raise NotImplementedError.
+    """
+
+    name: ClassVar[str]
+    card: ClassVar[Card]
+
+    size: int = Field(128, ge=16, le=1024, description="side of a slice, px")
+    field: float = Field(240.0, gt=0, description="side of a slice, mm")
+    normalisation: Normalisation = Field("median", description="scale of the intensity")
+
+    batch: int = Field(32, ge=1, description="slices in a batch")
+    learning_rate: float = Field(1e-4, gt=0, description="the highest")
+    schedule: Schedule = Field("constant", description="of the learning rate")
+    steps: int = Field(100_000, ge=1, description="updates")
+    average: float = Field(
+        0.999, ge=0, lt=1, description="decay of the weights' moving average"
+    )
+    clip: float = Field(0.0, ge=0, description="largest norm of the gradient; 0: any")
+
+    def __post_init__(self) -> None:
+        """Start without a network."""
+        self._network: nn.Module | None = None
+
+    def make(self) -> nn.Module:
+        """Return the network, its weights drawn from torch's own generator."""
+        raise NotImplementedError
+
+    def loss(self, images: Tensor, brain: Tensor) -> Loss:
+        """Return the loss of a batch of healthy slices.
+
+        Args:
+            images: all of them, float (N, 1, S, S), on the device.
+            brain: bool, the same shape.
+        """
+        raise NotImplementedError
+
+    def reconstruct(self, network: nn.Module, stack: Stack) -> Restored:
+        """Return the reconstructions of a scan's slices and their scores."""
+        raise NotImplementedError
+
+    def recipe(self) -> Recipe:
+        """Return how the network is trained."""
+        return Recipe(
+            self.steps,
+            self.batch,
+            self.learning_rate,
+            self.schedule,
+            self.average,
+            self.clip,
+        )
+
+    def fit(self, train: Lazy[Scan], val: Lazy[Scan], ctx: Context) -> None:
+        """Teach the network with healthy slices."""
+        healthy = gather(train, self._grid(), ctx, self.name, "training")
+        images, brain = to_device(healthy.images, healthy.brain, ctx.device)
+        self._network = self._train(self.loss(images, brain), len(images), ctx)
+
+    def predict(self, scans: Iterable[Scan], ctx: Context) -> Iterator[Prediction]:
+        """Reconstruct the slices of each scan."""
+        network = self._fitted().to(ctx.device)
+        for scan in scans:
+            require_one_modality(scan, self.name)
+            slices = self._grid().cut(scan)
+            images, brain = to_device(slices.images, slices.brain[:, None], ctx.device)
+            generator = generator_of(ctx.child(scan.id).seed, "cpu")
+            with torch.no_grad():
+                restored = self.reconstruct(
+                    network, Stack(images, brain, generator, self.batch)
+                )
+            score = to_array(restored.score[:, 0]) * slices.brain
+            yield Prediction(
+                score=np.where(scan.scored, slices.paste(score), np.float32(0)),
+                extras={
+                    "input": slices.paste(slices.images[:, 0]),
+                    "reconstruction": slices.paste(to_array(restored.images[:, 0])),
+                },
+            )
+
+    def state(self) -> Arrays:
+        """Return the weights."""
+        return arrays_of(self._fitted(), self.name)
+
+    def restore(self, state: Arrays) -> None:
+        """Take back what `state` gave."""
+        network = new_network(self.make, 0, "cpu").eval()
+        load_arrays(network, state, self.name)
+        self._network = network
+
+    def _grid(self) -> Grid:
+        return Grid(self.size, self.field, self.normalisation)
+
+    def _train(self, loss: Loss, count: int, ctx: Context) -> nn.Module:
+        ctx = ctx.child(self.name)
+        network = new_network(self.make, ctx.seed, ctx.device)
+        return train(network, loss, self.recipe(), count, ctx, self.name)
+
+    def _fitted(self) -> nn.Module:
+        if self._network is None:
+            msg = f"{self.name} has learned nothing yet: fit or restore it first."
+            raise UsageError(msg)
+        return self._network
