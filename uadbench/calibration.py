@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from uadbench.oracle import best_threshold
+from uadbench.evaluation import scored_voxels
+from uadbench.metrics import ScoreCurve
+from uadbench.oracle import Counts, best, candidates, counts_at
 from uadbench.postprocess import Pipeline, Processing
-from uadbench.protocols import Scan
+from uadbench.protocols import Case, Scan
 from uadbench.specs import Spec
 from uadbench.thresholds import (
     FIXED,
@@ -24,6 +26,9 @@ from uadbench.thresholds import (
     suffix,
 )
 from uadbench.variants import Variant
+
+# Thresholds that are tried on labelled cases where steps work on masks.
+CUTS = 200
 
 
 @dataclass
@@ -83,11 +88,64 @@ class Healthy:
         return found / total
 
 
+@dataclass
+class Labelled:
+    """Scores and lesions of labelled validation cases under one variant.
+
+    As with healthy scans, whole maps are kept only where a step works on masks.
+    """
+
+    pipeline: Pipeline
+    subjects: list[str] = field(default_factory=list)
+    voxels: list[tuple[Scores, Mask]] = field(default_factory=list)
+    maps: list[tuple[Scores, Mask, Processing]] = field(default_factory=list)
+
+    def add(self, case: Case, subject: str, score: Scores) -> None:
+        """Take the map of one case."""
+        inside = scored_voxels(case)
+        steps = self.pipeline.on(replace(case.scan, image=case.scan.image[:0]))
+        processed = steps.score(score)
+        self.subjects.append(subject)
+        self.voxels.append((processed[inside], case.lesion[inside]))
+        if self.pipeline.cuts_masks:
+            self.maps.append((processed, inside, steps))
+
+    def threshold(self) -> float:
+        """Return the threshold of the best mean Dice over subjects.
+
+        Of all distinct ones if no step works on masks; else of `CUTS`, evenly among the
+        scores of lesions and of brains, since for each the steps have to be taken.
+        Infinity, which finds nothing, without any lesion.
+        """
+        curve = ScoreCurve()
+        for scores, labels in self.voxels:
+            curve.add(scores, labels)
+        grid = candidates(curve.ranking())
+        if self.maps:
+            grid = grid[np.unique(np.linspace(0, len(grid) - 1, CUTS).astype(int))]
+            counts = [
+                Counts.of(
+                    (
+                        steps.mask((score >= cut) & steps.scan.scored)[inside]
+                        for cut in grid
+                    ),
+                    labels,
+                )
+                for (score, inside, steps), (_, labels) in zip(
+                    self.maps, self.voxels, strict=True
+                )
+            ]
+        else:
+            counts = [counts_at(grid, *voxels) for voxels in self.voxels]
+        index = best(counts, self.subjects)
+        return float("inf") if index is None else float(grid[index])
+
+
 def calibrate(
     specs: Sequence[Spec],
     variant: Variant,
     healthy: Healthy,
-    labelled: Sequence[tuple[Scores, Mask]],
+    labelled: Labelled,
     pipeline: str,
 ) -> dict[str, Threshold]:
     """Return the thresholds of some strategies by suffix.
@@ -96,8 +154,7 @@ def calibrate(
         specs: see `thresholds.strategies`.
         variant: what the scores went through.
         healthy: scores of healthy validation scans under it.
-        labelled: scores and labels, (N,), of labelled validation cases under it; needed
-            by dice@lesion-val alone.
+        labelled: those of labelled validation cases, for dice@lesion-val alone.
         pipeline: hash of what produced the scores.
 
     Raises:
@@ -107,7 +164,7 @@ def calibrate(
         FPR: healthy.threshold,
         QUANTILE: healthy.quantile,
         FIXED: float,
-        LESION: lambda _: best_threshold(labelled),
+        LESION: lambda _: labelled.threshold(),
     }
     return {
         suffix(spec) + variant.suffix: Threshold(

@@ -134,9 +134,10 @@ def _ranked(reading: Reading, inside: Mask, labels: Mask) -> Row:
         "auprc": ranks.average_precision,
         "auroc": ranks.auroc,
         "fpr_at_tpr95": fpr_at_tpr(scores, labels),
-        "dice_oracle_case": ranks.best_dice,
         **{name: pool(scores) for name, pool in SUBJECT_SCORES.items()},
     }
+    if reading.variant.bounded:
+        row["dice_oracle_case"] = ranks.best_dice
     return {name + reading.variant.suffix: value for name, value in row.items()}
 
 

@@ -6,11 +6,13 @@ a choice with the supervision level "lesion-val".
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uadbench.metrics import Confusion, Ranking, ScoreCurve
+from uadbench.inference import subject_means
+from uadbench.metrics import Confusion, Ranking, confusion
 
 # Candidates: quantiles of lesion scores and of all scores.
 GRID = 1000
@@ -18,7 +20,7 @@ GRID = 1000
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """What K falling thresholds find in one case.
+    """What K thresholds find in one case.
 
     Attributes:
         true_positives: (K,) lesion voxels.
@@ -31,6 +33,17 @@ class Counts:
     false_positives: NDArray[np.int64]
     positives: int
     negatives: int
+
+    @classmethod
+    def of(cls, masks: Iterable[NDArray[np.bool_]], labels: NDArray[np.bool_]) -> Self:
+        """Return the counts of masks (N,), each what one threshold leaves."""
+        found = [confusion(mask, labels) for mask in masks]
+        return cls(
+            np.array([counts.true_positives for counts in found]),
+            np.array([counts.false_positives for counts in found]),
+            positives=int(labels.sum()),
+            negatives=int((~labels).sum()),
+        )
 
     @property
     def dice(self) -> NDArray[np.float64]:
@@ -78,25 +91,19 @@ def counts_at(
     )
 
 
-def best(cases: Iterable[Counts]) -> int | None:
-    """Return the first threshold of the largest mean Dice; None without any lesion."""
-    defined = [case.dice for case in cases if case.positives]
-    return int(np.argmax(np.mean(defined, axis=0))) if defined else None
+def best(cases: Iterable[Counts], subjects: Sequence[str]) -> int | None:
+    """Return the first threshold of the largest mean Dice; None without any lesion.
 
-
-def best_threshold(
-    cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]],
-) -> float:
-    """Return the threshold of the best mean Dice over the voxels of some cases.
+    The mean is over subjects, each with the mean of its cases that have a lesion: the
+    one that a table shows.
 
     Args:
-        cases: scores and labels, each (N,).
-
-    Infinity, which finds nothing, without any lesion.
+        cases: what the same thresholds find in each.
+        subjects: the person of each case.
     """
-    curve = ScoreCurve()
-    for scores, labels in cases:
-        curve.add(scores, labels)
-    grid = candidates(curve.ranking())
-    index = best(counts_at(grid, scores, labels) for scores, labels in cases)
-    return float("inf") if index is None else float(grid[index])
+    dice = np.array([case.dice for case in cases])
+    ill = ~np.isnan(dice).all(axis=1) if dice.size else np.zeros(len(dice), bool)
+    if not ill.any():
+        return None
+    persons = [name for name, has in zip(subjects, ill, strict=True) if has]
+    return int(subject_means(dice[ill].T, persons).mean(axis=1).argmax())

@@ -91,6 +91,11 @@ class Pipeline:
         """Whether a step works on masks, so that the outcome is no cut of a score."""
         return any(step.name in _ON_MASKS for step in self.steps)
 
+    @property
+    def changes_scores(self) -> bool:
+        """Whether a step works on scores, so that voxels rank differently."""
+        return any(step.name not in _ON_MASKS for step in self.steps)
+
     def on(self, scan: Scan) -> "Processing":
         """Return the pipeline at work on one scan."""
         return Processing(self.steps, scan)

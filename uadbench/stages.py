@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uadbench import evaluation, files, maps, summary
-from uadbench.calibration import Healthy, calibrate, own_mask
+from uadbench.calibration import Healthy, Labelled, calibrate, own_mask
 from uadbench.checkpoints import FileCheckpoint, load_arrays, save_arrays
 from uadbench.checks import check_scan
 from uadbench.errors import ContractError, DataError
@@ -63,10 +63,8 @@ def calibrate_thresholds(job: Job, folder: Path, ctx: Context) -> Thresholds:
         own = prediction.mask is not None
     labelled = _labelled(job, ctx)
     thresholds: dict[str, Threshold] = {}
-    for variant, pool in zip(job.variants, pools, strict=True):
-        thresholds |= calibrate(
-            job.strategies, variant, pool, labelled[variant], job.pipeline
-        )
+    for variant, pool, cases in zip(job.variants, pools, labelled, strict=True):
+        thresholds |= calibrate(job.strategies, variant, pool, cases, job.pipeline)
         if own:
             thresholds |= own_mask(variant, job.pipeline)
     _save_thresholds(path, thresholds)
@@ -115,7 +113,7 @@ def summarise(job: Job, folder: Path, thresholds: Thresholds) -> None:
     pooled = {
         name: value
         for variant, pool in pools.items()
-        for name, value in pool.metrics(variant.suffix).items()
+        for name, value in pool.metrics(variant).items()
     }
     _save_thresholds(folder / "thresholds.json", {**thresholds, **oracles})
     files.write_rows(folder / "curve.csv", curve, summary.CURVE_COLUMNS)
@@ -204,20 +202,16 @@ def _all_predicted(
         yield outcome.case, outcome.prediction
 
 
-def _labelled(
-    job: Job, ctx: Context
-) -> dict[Variant, list[tuple[NDArray[np.float32], Mask]]]:
-    """Return scores and labels of the labelled validation cases, if they are needed."""
-    found: dict[Variant, list[tuple[NDArray[np.float32], Mask]]]
-    found = {variant: [] for variant in job.variants}
+def _labelled(job: Job, ctx: Context) -> list[Labelled]:
+    """Return the labelled validation cases under each variant, if they are needed."""
+    found = [Labelled(variant.pipeline) for variant in job.variants]
     if Spec(LESION) not in job.strategies:
         return found
     cases = job.view.labelled
-    for case, prediction in _all_predicted(job, cases, ctx, "calibrate on lesions"):
-        inside = evaluation.scored_voxels(case)
-        for variant, voxels in found.items():
-            score = variant.pipeline.on(case.scan).score(prediction.score)
-            voxels.append((score[inside], case.lesion[inside]))
+    predicted = _all_predicted(job, cases, ctx, "calibrate on lesions")
+    for subject, (case, prediction) in zip(cases.subjects, predicted, strict=True):
+        for pool in found:
+            pool.add(case, subject, prediction.score)
     return found
 
 

@@ -49,27 +49,31 @@ class Pool:
             masks[suffix] = masks.get(suffix, Confusion()) + counts
         return Pool(self.curve + other.curve, masks)
 
-    def metrics(self, suffix: str) -> Row:
-        """Return the pooled metrics; `suffix` is the variant's."""
-        return {**self.ranks(suffix), **self.overlaps()}
+    def metrics(self, variant: Variant) -> Row:
+        """Return the pooled metrics under the variant that was pooled."""
+        return {**self.ranks(variant), **self.overlaps()}
 
-    def ranks(self, suffix: str) -> Row:
-        """Return the pooled metrics of scores.
+    def ranks(self, variant: Variant) -> Row:
+        """Return the pooled metrics of scores; {} if the variant has none of its own.
 
         They come from a histogram; "_low" and "_high" bound the exact value.
         """
-        dice, threshold = self.curve.best_dice()
+        if not variant.ranked:
+            return {}
+        suffix = variant.suffix
+        pooled: Row = {"prevalence": self.curve.prevalence}
         estimates = {
             "auprc": self.curve.average_precision(),
             "auroc": self.curve.auroc(),
-            "dice_oracle": dice,
         }
-        pooled: Row = {"prevalence": self.curve.prevalence}
+        if variant.bounded:
+            dice, threshold = self.curve.best_dice()
+            estimates["dice_oracle"] = dice
+            pooled[f"threshold_oracle{suffix}"] = threshold
         for name, estimate in estimates.items():
             pooled[name + suffix] = estimate.value
             pooled[f"{name}{suffix}_low"] = estimate.low
             pooled[f"{name}{suffix}_high"] = estimate.high
-        pooled[f"threshold_oracle{suffix}"] = threshold
         return pooled
 
     def overlaps(self) -> Row:
@@ -81,14 +85,11 @@ class Pool:
 
 
 def oracle_grids(pools: Mapping[Variant, Pool]) -> dict[str, NDArray[np.floating]]:
-    """Return the thresholds to try, by the suffix of the variant.
-
-    Not for masks that are cleaned up: the best cut before is no upper bound after.
-    """
+    """Return the thresholds to try, by the suffix of the variant; see `bounded`."""
     return {
         variant.suffix: candidates(pool.curve.ranking())
         for variant, pool in pools.items()
-        if not variant.pipeline.cuts_masks
+        if variant.bounded
     }
 
 
@@ -121,8 +122,9 @@ def add_oracles(
         grids: see `oracle_grids`.
     """
     found = {}
+    subjects = [str(row["subject"]) for row in scored]
     for suffix, grid in grids.items():
-        index = best(of_case[suffix] for of_case in counts)
+        index = best([of_case[suffix] for of_case in counts], subjects)
         found[suffix] = float("nan") if index is None else float(grid[index])
         if index is not None:
             for row, of_case in zip(scored, counts, strict=True):

@@ -20,6 +20,19 @@ class Variant:
     suffix: str
     pipeline: Pipeline
 
+    @property
+    def ranked(self) -> bool:
+        """Whether its scores are worth ranking: not those of the raw maps once more."""
+        return not self.pipeline or self.pipeline.changes_scores
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the best cut of its scores is an upper bound.
+
+        Not where masks are cleaned up: a lower cut may be better after that.
+        """
+        return not self.pipeline.cuts_masks
+
 
 @dataclass(frozen=True, eq=False)
 class Reading:
@@ -30,14 +43,14 @@ class Reading:
         score: float32 (X, Y, Z).
         masks: bool (X, Y, Z) by the suffix of the threshold, in what counts.
         kept: bool (X, Y, Z), what may be abnormal: the brain without what is eroded.
-        ranked: whether the score orders voxels; a bare mask's does not.
+        ranked: whether the score orders voxels anew; a bare mask's orders none.
     """
 
     variant: Variant
     score: Scores
     masks: Mapping[str, Mask]
     kept: Mask
-    ranked: bool = True
+    ranked: bool
 
 
 def variants(pipeline: Pipeline) -> tuple[Variant, ...]:
@@ -64,4 +77,4 @@ def read(
         for suffix, threshold in thresholds.items()
         if threshold.postprocess == str(variant.pipeline)
     }
-    return Reading(variant, score, masks, steps.kept)
+    return Reading(variant, score, masks, steps.kept, variant.ranked)

@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from uadbench.calibration import Healthy, calibrate, own_mask
+from uadbench.calibration import CUTS, Healthy, Labelled, calibrate, own_mask
 from uadbench.metrics import dice
 from uadbench.postprocess import Pipeline
-from uadbench.protocols import Scan
+from uadbench.protocols import Case, Scan
 from uadbench.specs import Spec
 from uadbench.thresholds import DEFAULTS, healthy_threshold
 from uadbench.variants import Variant
@@ -83,7 +83,9 @@ def test_thresholds_carry_what_they_have_seen_and_went_through() -> None:
     variant = Variant("_post", Pipeline.parse("median:3"))
     specs = (*DEFAULTS, Spec("quantile@healthy", 0.5), Spec("fixed", 7.0))
 
-    found = calibrate(specs, variant, healthy_of("median:3", draw(0)), [], "hash")
+    healthy, nobody = healthy_of("median:3", draw(0)), Labelled(variant.pipeline)
+
+    found = calibrate(specs, variant, healthy, nobody, "hash")
 
     assert list(found) == [
         "fpr5_post",
@@ -98,24 +100,64 @@ def test_thresholds_carry_what_they_have_seen_and_went_through() -> None:
     assert {t.pipeline for t in found.values()} == {"hash"}
 
 
-def test_lesion_threshold_is_the_best_on_the_labelled_cases() -> None:
-    rng = np.random.default_rng(0)
-    labels = rng.random(200) < 0.3
-    scores = (labels + rng.normal(0, 0.4, 200)).astype(np.float32)
-    raw = Variant("", Pipeline())
+def labelled_of(pipeline: str, *subjects: str) -> tuple[Labelled, list[Case]]:
+    """Cases with a compact lesion and specks of the same scores elsewhere."""
+    labelled = Labelled(Pipeline.parse(pipeline))
+    cases = []
+    for seed, subject in enumerate(subjects):
+        lesion = np.zeros(SHAPE, bool)
+        lesion[2:5, 2 : 4 + seed % 2, :] = True
+        case = Case(make_scan(), lesion)
+        labelled.add(case, subject, score_of(lesion, seed))
+        cases.append(case)
+    return labelled, cases
+
+
+def score_of(lesion: NDArray[np.bool_], seed: int) -> NDArray[np.float32]:
+    rng = np.random.default_rng(seed)
+    return (lesion + rng.normal(0.2 * seed, 0.4, SHAPE)).astype(np.float32)
+
+
+@pytest.mark.parametrize("pipeline", ["", "min-volume:4", "largest:1"])
+def test_lesion_threshold_has_the_best_mean_dice_after_the_steps(pipeline: str) -> None:
+    subjects = ("one", "one", "two")
+    labelled, cases = labelled_of(pipeline, *subjects)
+    steps = Pipeline.parse(pipeline).on(make_scan())
+    inside = make_scan().scored
+
+    def mean_dice(cut: float) -> float:
+        of = [
+            dice(
+                steps.mask((score_of(case.lesion, seed) >= cut) & inside)[inside],
+                case.lesion[inside],
+            )
+            for seed, case in enumerate(cases)
+        ]
+        return float(np.mean([np.mean(of[:2]), of[2]]))
 
     found = calibrate(
         [Spec("dice@lesion-val")],
-        raw,
-        healthy_of("", draw(0)),
-        [(scores, labels)],
+        Variant("_post", Pipeline.parse(pipeline)),
+        healthy_of(pipeline, draw(0)),
+        labelled,
         "hash",
-    )["lesionval"]
+    )["lesionval_post"]
 
     assert found.supervision == "lesion-val"
     assert found.value is not None
-    best = max(dice(scores >= level, labels) for level in scores)
-    assert dice(scores >= found.value, labels) == pytest.approx(best)
+    every = np.concatenate(
+        [score_of(case.lesion, seed)[inside] for seed, case in enumerate(cases)]
+    )
+    # So few voxels that every score is tried.
+    assert len(every) < CUTS
+    assert mean_dice(found.value) == pytest.approx(max(map(mean_dice, every)))
+
+
+def test_lesion_threshold_without_a_lesion_finds_nothing() -> None:
+    labelled = Labelled(Pipeline())
+    labelled.add(Case(make_scan(), np.zeros(SHAPE, bool)), "one", draw(0))
+
+    assert labelled.threshold() == np.inf
 
 
 def test_own_mask_is_a_threshold_without_value() -> None:

@@ -20,6 +20,7 @@ from uadbench.evaluate.reading import Settings, is_mask, load, resample
 from uadbench.evaluate.request import Request, labels, thresholds
 from uadbench.evaluate.scoring import Outcome, count, score
 from uadbench.postprocess import Pipeline
+from uadbench.variants import Variant
 from uadbench.volumes import read_grid, read_volume
 
 SHAPE = (6, 5, 4)
@@ -422,7 +423,8 @@ def test_pools_of_cases_add_up_to_the_pool_of_both(pair: Pair) -> None:
     one = score(ours, chosen).pools[""]
     both = one + one
 
-    assert both.metrics("")["auprc"] == pytest.approx(one.metrics("")["auprc"])
+    raw = Variant("", Pipeline())
+    assert both.metrics(raw)["auprc"] == pytest.approx(one.metrics(raw)["auprc"])
     assert both.masks["fixed0p75"].positives == 2 * one.masks["fixed0p75"].positives
     assert both.curve.positives == 2 * one.curve.positives
 

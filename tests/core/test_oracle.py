@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from uadbench.metrics import confusion, dice, ranking
-from uadbench.oracle import GRID, best, best_threshold, candidates, counts_at
+from uadbench.oracle import GRID, Counts, best, candidates, counts_at
 
 Scores = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -27,19 +27,25 @@ def cohorts(draw: st.DrawFn) -> list[tuple[Scores, Mask]]:
 
 @given(cohorts())
 def test_oracle_is_the_best_of_all_thresholds(cases: list[tuple[Scores, Mask]]) -> None:
+    subjects = ["one", "one", "two", "three"][: len(cases)]
     every = np.concatenate([s for s, _ in cases]), np.concatenate([y for _, y in cases])
-    lesions = [(s, y) for s, y in cases if y.any()]
+    lesions = [(n, s, y) for n, (s, y) in zip(subjects, cases, strict=True) if y.any()]
 
     def mean_dice(threshold: float) -> float:
-        return float(np.mean([dice(s >= threshold, y) for s, y in lesions]))
+        of: dict[str, list[float]] = {}
+        for name, scores, labels in lesions:
+            of.setdefault(name, []).append(dice(scores >= threshold, labels))
+        return float(np.mean([np.mean(values) for values in of.values()]))
 
-    found = best_threshold(cases)
+    grid = candidates(ranking(*every))
+    index = best((counts_at(grid, s, y) for s, y in cases), subjects)
 
     if lesions:
+        assert index is not None
         largest = max(mean_dice(threshold) for threshold in every[0].tolist())
-        assert mean_dice(found) == pytest.approx(largest)
+        assert mean_dice(grid[index]) == pytest.approx(largest)
     else:
-        assert np.isinf(found)
+        assert index is None
 
 
 @given(cohorts())
@@ -51,6 +57,8 @@ def test_counts_are_those_of_the_masks(cases: list[tuple[Scores, Mask]]) -> None
         expected = [confusion(scores >= threshold, labels) for threshold in grid]
         assert [counts.at(index) for index in range(len(grid))] == expected
         np.testing.assert_allclose(counts.dice, [found.dice for found in expected])
+        of_masks = Counts.of((scores >= threshold for threshold in grid), labels)
+        assert [of_masks.at(index) for index in range(len(grid))] == expected
 
 
 @given(cohorts())
@@ -79,8 +87,9 @@ def test_candidates_are_dense_where_lesions_are() -> None:
 
 
 def test_no_voxel_gives_no_candidate_and_no_oracle() -> None:
-    grid = candidates(ranking(np.zeros(0), np.zeros(0, bool)))
+    nothing = np.zeros(0, np.float32)
+    grid = candidates(ranking(nothing, nothing > 0))
 
     assert grid.size == 0
-    assert best([]) is None
-    assert best_threshold([]) == np.inf
+    assert best([], []) is None
+    assert best([counts_at(grid, nothing, nothing > 0)], ["one"]) is None

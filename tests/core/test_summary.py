@@ -43,7 +43,7 @@ def make_row(name: str, value: float, subject: str = "", **more: Any) -> dict[st
 
 
 def reading(scores: NDArray[np.float32], mask: NDArray[np.bool_]) -> Reading:
-    return Reading(RAW, scores, {"fpr5": mask}, np.ones_like(mask))
+    return Reading(RAW, scores, {"fpr5": mask}, np.ones_like(mask), ranked=True)
 
 
 def test_summary_counts_cases_and_averages_what_is_defined() -> None:
@@ -113,7 +113,7 @@ def test_pooled_metrics_count_voxels_not_cases() -> None:
 
     for of_case, truth in zip(scores, labels, strict=True):
         pool.add(reading(of_case, of_case >= 0.5), inside, truth)
-    pooled = pool.metrics("")
+    pooled = pool.metrics(RAW)
 
     flat, truth = scores.ravel(), labels.ravel()
     value, threshold = best_dice(flat, truth)
@@ -139,10 +139,19 @@ def test_pooled_metrics_count_voxels_not_cases() -> None:
 
 
 def test_pool_of_no_case_is_undefined() -> None:
-    pooled = Pool().metrics("_post")
+    pooled = Pool().metrics(Variant("_post", Pipeline.parse("median:3")))
 
     assert set(pooled) >= {"auprc_post", "auprc_post_low", "threshold_oracle_post"}
     assert all(math.isnan(float(str(value))) for value in pooled.values())
+
+
+def test_upper_bound_is_left_out_where_masks_are_cleaned_up() -> None:
+    both = Pool().metrics(Variant("_post", Pipeline.parse("median:3,min-volume:2")))
+    masks_alone = Pool().metrics(Variant("_post", Pipeline.parse("min-volume:2")))
+
+    assert "auprc_post" in both
+    assert not [name for name in both if "oracle" in name]
+    assert masks_alone == {}
 
 
 def test_curve_has_a_row_for_each_threshold_asked_for() -> None:

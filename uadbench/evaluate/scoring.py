@@ -107,16 +107,11 @@ def _outcome(pair: Pair, loaded: Loaded, settings: Settings) -> Outcome:
 
 def _readings(loaded: Loaded, settings: Settings) -> list[Reading]:
     """Return the raw prediction and, perhaps, the processed one."""
-    ranked = settings.kind == "score"
-    return [
-        replace(
-            read(
-                loaded.case.scan,
-                loaded.prediction,
-                variant,
-                dict(settings.thresholds),
-            ),
-            ranked=ranked,
-        )
+    cuts = dict(settings.thresholds)
+    readings = [
+        read(loaded.case.scan, loaded.prediction, variant, cuts)
         for variant in variants(settings.pipeline)
     ]
+    if settings.kind == "mask":
+        return [replace(reading, ranked=False) for reading in readings]
+    return readings

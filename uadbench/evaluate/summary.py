@@ -44,7 +44,7 @@ def summarise(
     pooled: Row = {}
     for variant, pool in found.pools.items():
         if found.kind == "score":
-            pooled |= pool.ranks(variant.suffix)
+            pooled |= pool.ranks(variant)
         else:
             pooled["prevalence"] = _prevalence(pool)
         pooled |= pool.overlaps()

@@ -16,6 +16,7 @@ from .comparability import Origin, check_comparable
 from .hierarchical import Hierarchical, hierarchical_interval
 from .paired import Paired, compare_to
 from .ranks import Ranks, critical_difference, rank_methods
+from .subjects import subject_means
 
 __all__ = [
     "FEW_SUBJECTS",
@@ -32,4 +33,5 @@ __all__ = [
     "interval",
     "intervals",
     "rank_methods",
+    "subject_means",
 ]
