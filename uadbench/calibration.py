@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from uadbench.errors import DataError
 from uadbench.evaluation import scored_voxels
 from uadbench.metrics import ScoreCurve
 from uadbench.oracle import Counts, best, candidates, counts_at
@@ -45,8 +46,7 @@ class Healthy:
 
     def add(self, scan: Scan, score: Scores) -> None:
         """Take the map of one healthy scan."""
-        # Its image is not needed any more, and large.
-        steps = self.pipeline.on(replace(scan, image=scan.image[:0]))
+        steps = self.pipeline.on(_without_image(scan))
         processed = steps.score(score)
         self.scores.append(processed[scan.scored])
         if self.pipeline.cuts_masks:
@@ -66,19 +66,23 @@ class Healthy:
         low, high = 0, len(levels)
         while low < high:
             middle = (low + high) // 2
-            if self._rate(levels[middle]) <= rate:
+            if self.rate(levels[middle]) <= rate:
                 high = middle
             else:
                 low = middle + 1
-        if low < len(levels):
-            return float(levels[low])
-        return float(np.nextafter(levels[-1], np.float32(np.inf)))
+        # Between two levels nothing changes: just above the last one refused.
+        return float(
+            np.nextafter(levels[low - 1], np.float32(np.inf)) if low else levels[0]
+        )
 
     def quantile(self, q: float) -> float:
         """Return a quantile of the scores; DataError if there is no voxel."""
         return healthy_quantile(np.concatenate(self.scores), q)
 
-    def _rate(self, threshold: float) -> float:
+    def rate(self, threshold: float) -> float:
+        """Return the fraction of voxels that a threshold leaves abnormal."""
+        if not self.maps:
+            return float(np.mean(np.concatenate(self.scores) >= threshold))
         found = total = 0
         for score, steps in self.maps:
             inside = steps.scan.scored
@@ -103,7 +107,7 @@ class Labelled:
     def add(self, case: Case, subject: str, score: Scores) -> None:
         """Take the map of one case."""
         inside = scored_voxels(case)
-        steps = self.pipeline.on(replace(case.scan, image=case.scan.image[:0]))
+        steps = self.pipeline.on(_without_image(case.scan))
         processed = steps.score(score)
         self.subjects.append(subject)
         self.voxels.append((processed[inside], case.lesion[inside]))
@@ -115,7 +119,9 @@ class Labelled:
 
         Of all distinct ones if no step works on masks; else of `CUTS`, evenly among the
         scores of lesions and of brains, since for each the steps have to be taken.
-        Infinity, which finds nothing, without any lesion.
+
+        Raises:
+            DataError: no case has a lesion inside its brain.
         """
         curve = ScoreCurve()
         for scores, labels in self.voxels:
@@ -138,7 +144,13 @@ class Labelled:
         else:
             counts = [counts_at(grid, *voxels) for voxels in self.voxels]
         index = best(counts, self.subjects)
-        return float("inf") if index is None else float(grid[index])
+        if index is None:
+            msg = (
+                f"{LESION}: none of {len(self.subjects)} labelled validation cases has "
+                "a lesion inside its brain. Leave that threshold out."
+            )
+            raise DataError(msg)
+        return float(grid[index])
 
 
 def calibrate(
@@ -158,7 +170,7 @@ def calibrate(
         pipeline: hash of what produced the scores.
 
     Raises:
-        DataError: there is no healthy validation voxel.
+        DataError: there is no healthy validation voxel, or no lesion that is needed.
     """
     choose: dict[str, Callable[[float], float]] = {
         FPR: healthy.threshold,
@@ -166,16 +178,18 @@ def calibrate(
         FIXED: float,
         LESION: lambda _: labelled.threshold(),
     }
-    return {
-        suffix(spec) + variant.suffix: Threshold(
-            value=choose[spec.name](spec.number or 0.0),
+    found = {}
+    for spec in specs:
+        value = choose[spec.name](spec.number or 0.0)
+        found[suffix(spec) + variant.suffix] = Threshold(
+            value=value,
             strategy=str(spec),
             supervision=SUPERVISION[spec.name],
             pipeline=pipeline,
             postprocess=str(variant.pipeline),
+            healthy_rate=healthy.rate(value),
         )
-        for spec in specs
-    }
+    return found
 
 
 def own_mask(variant: Variant, pipeline: str) -> dict[str, Threshold]:
@@ -183,3 +197,8 @@ def own_mask(variant: Variant, pipeline: str) -> dict[str, Threshold]:
     steps = str(variant.pipeline)
     own = Threshold(None, OWN, SUPERVISION[OWN], pipeline, steps)
     return {OWN + variant.suffix: own}
+
+
+def _without_image(scan: Scan) -> Scan:
+    """Return a scan that steps work on, without what is large and not needed."""
+    return replace(scan, image=np.empty((0, *scan.brain.shape), np.float32))

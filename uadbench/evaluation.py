@@ -39,7 +39,7 @@ def scored_voxels(case: Case) -> Mask:
 
 def content_hash(case: Case) -> str:
     """Return a short hash of what a case is scored on, to tell whether data changed."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr((case.scan.brain.shape, case.scan.spacing)).encode())
     for array in (case.scan.image, case.lesion, scored_voxels(case)):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

@@ -14,7 +14,7 @@ from uadbench.protocols import Method
 from uadbench.specs import Spec
 from uadbench.thresholds import LESION, strategies
 from uadbench.variants import Variant, variants
-from uadbench.views import PROTOCOLS, View, view
+from uadbench.views import PROTOCOLS, SLICE_MAX, View, view
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,13 @@ def describe(plan: Plan) -> dict[str, Any]:
         msg = f"--limit: expected at least 1 case, got {plan.limit}."
         raise UsageError(msg)
     check_known("protocols", plan.protocol, PROTOCOLS)
+    pipeline = Pipeline.parse(plan.postprocess)
+    if pipeline and plan.protocol == SLICE_MAX:
+        msg = (
+            f"--postprocess {pipeline}: its steps work on volumes, but {SLICE_MAX} "
+            "judges single slices, for which no step could be calibrated. Leave it out."
+        )
+        raise UsageError(msg)
     method = registry.load("methods", plan.method)
     dataset = registry.load("datasets", plan.dataset)
     preset = plan.preset or ("demo" if "demo" in method.card.presets else None)
@@ -112,7 +119,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "seed": plan.seed,
         "limit": plan.limit,
         "thresholds": [str(spec) for spec in strategies(plan.thresholds)],
-        "postprocess": str(Pipeline.parse(plan.postprocess)),
+        "postprocess": str(pipeline),
     }
 
 

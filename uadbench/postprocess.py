@@ -7,17 +7,19 @@ masks come after it. Results of the raw maps always stand beside the processed o
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uadbench.errors import UsageError
 from uadbench.protocols import Scan
 from uadbench.specs import Kind, Spec, parse
 
 Score = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+# Scores that a median holds in memory.
+AT_ONCE = 10_000_000
 
 KINDS = {
     kind.name: kind
@@ -31,7 +33,7 @@ KINDS = {
         ),
         Kind(
             "median",
-            "Median of the scores over VOXELS along each axis, an odd number.",
+            "Median of the brain's scores in a cube of VOXELS a side, an odd number.",
             parameter="VOXELS",
             low=2,
             high=100,
@@ -57,7 +59,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Steps in their order; without any, maps and masks stay as they are."""
+    """Steps in the order of `KINDS`; without any, maps and masks stay as they are."""
 
     steps: tuple[Spec, ...] = ()
 
@@ -65,20 +67,15 @@ class Pipeline:
     def parse(cls, text: str) -> Self:
         """Return the pipeline of words such as "erode:3,median:3,min-volume:20".
 
+        In whatever order they come: steps of different kinds do not depend on it, but
+        for those on scores, which always come first.
+
         Raises:
-            UsageError: a step is unknown, has no valid number, or works on scores after
-                one that works on masks.
+            UsageError: a step is unknown or has no valid number.
         """
         words = [word for word in text.split(",") if word.strip()]
-        steps = tuple(parse("--postprocess", word, KINDS) for word in words)
-        late = [step.name in _ON_MASKS for step in steps]
-        if late != sorted(late):
-            msg = (
-                f"--postprocess {text}: steps on scores (erode, median) come before "
-                "those on masks (min-volume, largest)."
-            )
-            raise UsageError(msg)
-        return cls(steps)
+        steps = [parse("--postprocess", word, KINDS) for word in words]
+        return cls(tuple(sorted(steps, key=lambda step: list(KINDS).index(step.name))))
 
     def __str__(self) -> str:
         return ",".join(map(str, self.steps))
@@ -123,7 +120,7 @@ class Processing:
         brain = self.scan.brain
         for step in self.steps:
             if step.name == "median":
-                score = median(score, brain, int(step.number or 1))
+                score = median(score, self.scan.scored, int(step.number or 1))
         if self.kept is brain or not brain.any():
             return score
         return np.where(self.kept, score, score[brain].min())
@@ -140,33 +137,41 @@ class Processing:
 def erode(brain: Mask, depth: float, spacing: Sequence[float]) -> Mask:
     """Return the voxels deeper than `depth` mm below the surface of the brain.
 
-    The border of the image is no surface: a brain that is cut off goes on there.
+    Neither the border of the image is a surface, since a brain that is cut off goes on
+    there, nor an empty slice between others, which was left out.
     """
     from scipy.ndimage import distance_transform_edt
 
-    if brain.all():
+    whole = _without_gaps(brain)
+    if whole.all():
         return brain
-    return np.asarray(distance_transform_edt(brain, sampling=spacing) > depth)
+    return np.asarray(brain & (distance_transform_edt(whole, sampling=spacing) > depth))
 
 
-def median(score: Score, brain: Mask, voxels: int) -> Score:
-    """Return the median over a cube of voxels; outside, the lowest score lies."""
-    from scipy.ndimage import median_filter
+def median(score: Score, inside: Mask, voxels: int) -> Score:
+    """Return the scores with each one inside replaced by the median of its cube.
 
-    if not brain.any():
+    Only voxels inside count, so that neither the rim of the brain nor the first and the
+    last slice are pressed towards what lies beyond. Of two middle values the mean.
+
+    Args:
+        score: float32 (X, Y, Z).
+        inside: bool (X, Y, Z), the brain in slices that count.
+        voxels: side of the cube, odd.
+    """
+    places = np.argwhere(inside)
+    if not len(places):
         return score
-    box = tuple(
-        slice(int(np.flatnonzero(line)[0]), int(np.flatnonzero(line)[-1]) + 1)
-        for line in (brain.any((1, 2)), brain.any((0, 2)), brain.any((0, 1)))
-    )
-    lowest = score[brain].min()
-    filled = np.where(brain[box], score[box], lowest)
+    counted = np.where(inside, score, np.float32(np.inf))
+    padded = np.pad(counted, voxels // 2, constant_values=np.inf)
+    cubes = np.lib.stride_tricks.sliding_window_view(padded, (voxels,) * score.ndim)
     smooth = score.copy()
-    smooth[box] = np.where(
-        brain[box],
-        median_filter(filled, voxels, mode="constant", cval=float(lowest)),
-        score[box],
-    )
+    for part in np.array_split(places, 1 + len(places) * voxels**3 // AT_ONCE):
+        at = tuple(part.T)
+        ranked = np.sort(cubes[at].reshape(len(part), -1), axis=1)
+        count = np.isfinite(ranked).sum(axis=1)
+        rows = np.arange(len(part))
+        smooth[at] = (ranked[rows, (count - 1) // 2] + ranked[rows, count // 2]) / 2
     return smooth
 
 
@@ -184,6 +189,16 @@ def keep_largest(mask: Mask, count: float, spacing: Sequence[float]) -> Mask:
     # The background is no component, whatever its rank among the empty ones.
     chosen[0] = False
     return np.asarray(chosen[labels])
+
+
+def _without_gaps(brain: Mask) -> Mask:
+    """Return the brain with empty slices filled by what the slices around share."""
+    filled = np.flatnonzero(brain.any(axis=(0, 1)))
+    whole = brain.copy()
+    for below, above in pairwise(filled):
+        shared = brain[..., below] & brain[..., above]
+        whole[..., below + 1 : above] = shared[..., np.newaxis]
+    return whole
 
 
 def _components(mask: Mask) -> tuple[NDArray[np.integer], NDArray[np.integer]]:

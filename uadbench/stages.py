@@ -109,7 +109,7 @@ def summarise(job: Job, folder: Path, thresholds: Thresholds) -> None:
             pools[reading.variant].add(reading, inside, case.lesion[inside])
     raw = pools[job.variants[0]].curve.ranking()
     curve = summary.curve_rows(raw, candidates(raw))
-    oracles = _oracles(job, folder, scored, pools)
+    oracles = _oracles(job, folder, scored, pools, thresholds)
     pooled = {
         name: value
         for variant, pool in pools.items()
@@ -149,9 +149,10 @@ def _oracles(
     folder: Path,
     scored: Sequence[dict[str, object]],
     pools: Mapping[Variant, Pool],
+    thresholds: Thresholds,
 ) -> dict[str, Threshold]:
     """Add the best threshold's columns to the rows; return it for each variant."""
-    grids = summary.oracle_grids(pools)
+    grids = summary.oracle_grids(pools, thresholds)
     counts = [
         summary.oracle_counts(case, readings, grids)
         for case, readings in _saved(job, folder, scored, {})

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uadbench.evaluation import Row, overlap, scored_voxels
-from uadbench.inference import intervals
+from uadbench.inference import intervals, subject_means
 from uadbench.metrics import (
     SUBJECT_SCORES,
     Confusion,
@@ -19,7 +19,7 @@ from uadbench.metrics import (
 )
 from uadbench.oracle import Counts, best, candidates, counts_at
 from uadbench.protocols import Case
-from uadbench.thresholds import ORACLE
+from uadbench.thresholds import ORACLE, Threshold
 from uadbench.variants import Reading, Variant
 
 CURVE_COLUMNS = ("threshold", "precision", "recall", "fpr")
@@ -84,13 +84,33 @@ class Pool:
         return found
 
 
-def oracle_grids(pools: Mapping[Variant, Pool]) -> dict[str, NDArray[np.floating]]:
-    """Return the thresholds to try, by the suffix of the variant; see `bounded`."""
+def oracle_grids(
+    pools: Mapping[Variant, Pool], thresholds: Mapping[str, Threshold]
+) -> dict[str, NDArray[np.floating]]:
+    """Return the thresholds to try, by the suffix of the variant; see `bounded`.
+
+    Every threshold that the results stand on is one of them: none may be better than
+    what is called the best.
+    """
     return {
-        variant.suffix: candidates(pool.curve.ranking())
+        variant.suffix: _with(candidates(pool.curve.ranking()), variant, thresholds)
         for variant, pool in pools.items()
         if variant.bounded
     }
+
+
+def _with(
+    grid: NDArray[np.floating], variant: Variant, thresholds: Mapping[str, Threshold]
+) -> NDArray[np.floating]:
+    """Return falling thresholds, those of a variant among them."""
+    # Scores are compared as float32.
+    values = [
+        np.float32(threshold.value)
+        for threshold in thresholds.values()
+        if threshold.value is not None
+        and threshold.postprocess == str(variant.pipeline)
+    ]
+    return np.unique(np.append(grid, values))[::-1] if grid.size else grid
 
 
 def oracle_counts(
@@ -166,15 +186,20 @@ def summarise(rows: Sequence[Mapping[str, Any]], pooled: Row) -> Row:
 
 
 def image_level(scored: Sequence[Mapping[str, Any]]) -> Row:
-    """Return the AUROC of each subject score, cases with lesion against those without.
+    """Return the AUROC of each subject score, subjects with lesion against the others.
 
-    NaN where the test holds no healthy case, or no other; masks have no such score.
+    A subject has the mean score of its scans, and a lesion if one of them has. NaN
+    where the test holds no healthy subject, or no other; masks have no such score.
     """
-    ill = np.array([row["lesion_ml"] > 0 for row in scored], bool)
+    subjects = [str(row["subject"]) for row in scored]
+    names = [name for name in SUBJECT_SCORES if all(name in row for row in scored)]
+    values = [[row[name] for row in scored] for name in names]
+    lesion = [float(row["lesion_ml"] > 0) for row in scored]
+    if not scored:
+        return dict.fromkeys(names, float("nan"))
+    *scores, ill = subject_means(np.array([*values, lesion], np.float64), subjects)
     return {
-        name: auroc(np.array([row[name] for row in scored], np.float64), ill)
-        for name in SUBJECT_SCORES
-        if all(name in row for row in scored)
+        name: auroc(score, ill > 0) for name, score in zip(names, scores, strict=True)
     }
 
 

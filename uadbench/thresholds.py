@@ -74,6 +74,8 @@ class Threshold:
         supervision: what it has seen.
         pipeline: hash of what produced the scores it was chosen on.
         postprocess: the steps that the scores went through before; "" for none.
+        healthy_rate: fraction of healthy validation voxels that it leaves abnormal,
+            after all steps; None where that is not known.
     """
 
     value: float | None
@@ -81,6 +83,7 @@ class Threshold:
     supervision: Supervision
     pipeline: str
     postprocess: str = ""
+    healthy_rate: float | None = None
 
     @classmethod
     def load(cls, record: Mapping[str, Any], pipeline: str) -> Self:
@@ -103,9 +106,15 @@ class Threshold:
 
         Raises:
             ContractError: the method's own mask is asked for and not given.
+            DataError: the threshold was read from a damaged record, without value.
         """
         if self.value is not None:
             return scores >= self.value
+        if self.strategy != OWN:
+            msg = (
+                f"threshold '{self.strategy}' has no value. Run again with --overwrite."
+            )
+            raise DataError(msg)
         if own is None:
             msg = "a method that gives its own mask has to give it for every scan."
             raise ContractError(msg)
@@ -148,6 +157,8 @@ def healthy_threshold(scores: Scores, rate: float) -> float:
     """
     _check_some(scores)
     allowed = int(rate * scores.size)
+    # The product may be rounded down: 0.29 * 100 is below 29.
+    allowed += (allowed + 1) / scores.size <= rate
     rank = scores.size - 1 - allowed
     # The score at `rank` may be tied with higher ranks: step just above it.
     highest_refused = np.partition(scores.ravel(), rank)[rank]

@@ -32,6 +32,7 @@ Old = TypeVar("Old")
 New = TypeVar("New")
 
 PAPER_SIZE = 128
+SLICE_MAX = "itermask2-2d"
 CHOSEN_BY_LABEL = (
     "Protocol itermask2-2d: the slice of each subject is chosen by its lesion label, "
     "and no healthy slice is scored. Not comparable with whole volumes."
@@ -81,7 +82,7 @@ def largest_lesion_slice(dataset: Dataset) -> View:
 
 PROTOCOLS: dict[str, Callable[[Dataset], View]] = {
     "volume": volume,
-    "itermask2-2d": largest_lesion_slice,
+    SLICE_MAX: largest_lesion_slice,
 }
 
 

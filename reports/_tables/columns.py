@@ -60,6 +60,7 @@ def main_columns(comparison: Comparison) -> tuple[Column, ...]:
         Column(DICE, f"Δ {against}", f"Δ to {against}", _difference),
         _at("fpr1", "dice_fpr1", DICE, "at 1 % FPR", "Dice at 1 % FPR", fixed),
         _at("own", "dice_own", DICE, "own mask", "Dice of own mask", fixed),
+        _plain("fpr_fpr5", AT_5, "test FPR", "FPR on test"),
         _at(
             "fpr5",
             "lesion_f1_fpr5",
@@ -101,7 +102,6 @@ def lesion_columns(comparison: Comparison) -> tuple[Column, ...]:
         _at("fpr5", "nsd_fpr5", surface, "Dice, 2 mm", "Surface Dice, 2 mm [95 % CI]"),
         _plain("precision_fpr5", voxels, "precision", "Precision"),
         _plain("recall_fpr5", voxels, "recall", "Recall"),
-        _plain("fpr_fpr5", voxels, "test FPR", "FPR on test"),
         _at("", "auroc", voxels, "AUROC", "AUROC", fixed),
         _at("own", "lesion_f1_own", own, "lesion F1", "Lesion-wise F1 of own mask"),
         Column(

@@ -47,11 +47,15 @@ class Comparison:
         return str(self._record["dataset"]["title"])
 
     @property
+    def dataset_name(self) -> str:
+        """The dataset's registered name."""
+        return str(self._record["dataset"]["name"])
+
+    @property
     def source(self) -> str:
         """The dataset's name with its options; its content may still differ."""
-        dataset = self._record["dataset"]
-        options = json.dumps(dataset["options"], sort_keys=True)
-        return f"{dataset['name']} {options}"
+        options = json.dumps(self._record["dataset"]["options"], sort_keys=True)
+        return f"{self.dataset_name} {options}"
 
     @property
     def protocol(self) -> str:

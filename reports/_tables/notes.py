@@ -11,6 +11,8 @@ from .entry import Entry
 from .formats import p_value
 
 UNRANKED = "†"
+# Rates differ from scan to scan by more than the voxels of each suggest.
+FEW_SCANS = 30
 INTENSITY = "the plain intensity threshold"
 SUPERVISION = {
     "none": "no threshold is chosen",
@@ -57,19 +59,25 @@ def caption(comparison: Comparison) -> str:
     """Return what the numbers of the first table are."""
     maps = (
         f" Read from maps and masks after {comparison.steps}, the same steps for all; "
-        "thresholds are chosen after them. Lost lesion: what the steps put beyond "
-        "reach, in a mean case."
+        "thresholds are chosen anew after them, so that fewer false positives allow a "
+        "lower threshold and not a lower FPR. AUPRC and AUROC do not see what steps do "
+        "to masks, nor own masks what steps do to scores. Lost lesion: what erosion "
+        "puts beyond reach, in a mean case."
         if comparison.steps
         else ""
     )
     text = (
         f"{comparison.title}, {_sample(comparison)}.{maps} Means over subjects [95 % "
-        "bootstrap interval], unless pooled. 5 % and 1 % FPR: at the threshold that "
-        "this fraction of healthy validation voxels reaches."
+        "bootstrap interval], unless pooled. 5 % and 1 % FPR: at the smallest "
+        "threshold that at most this fraction of healthy validation voxels reaches; "
+        "test FPR: the fraction of healthy test voxels that reach the first."
     )
     if math.isnan(comparison.prevalence):
         return text
-    return f"{text} The AUPRC of chance is the prevalence, {comparison.prevalence:.3f}."
+    return (
+        f"{text} The pooled AUPRC of chance is the prevalence, "
+        f"{comparison.prevalence:.3f}."
+    )
 
 
 def lesion_caption(comparison: Comparison) -> str:
@@ -164,6 +172,8 @@ def warnings(comparison: Comparison) -> list[str]:
     lines = _recorded(runs)
     if few := few_subjects(comparison.sample[0]):
         lines.append(few)
+    if few := _few_scans(runs):
+        lines.append(few)
     demo = [entry.title for entry in comparison.entries if _preset(entry) == "demo"]
     if demo:
         lines.append(
@@ -193,6 +203,19 @@ def _recorded(runs: Sequence[Run]) -> list[str]:
         text if len(names) == len(runs) else f"{', '.join(names)}: {text}"
         for text, names in found.items()
     ]
+
+
+def _few_scans(runs: Sequence[Run]) -> str:
+    """Return a warning if thresholds rest on few scans; "" if not."""
+    counts = [len(run.record.get("subjects", {}).get("val", ())) for run in runs]
+    fewest = min((count for count in counts if count), default=FEW_SCANS)
+    if fewest >= FEW_SCANS:
+        return ""
+    return (
+        f"Thresholds rest on few healthy validation scans ({fewest}): what they let "
+        "through on test may be far from 5 % (see test FPR), which no interval here "
+        "accounts for."
+    )
 
 
 def _preset(entry: Entry) -> str | None:

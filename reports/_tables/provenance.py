@@ -23,6 +23,7 @@ def facts(run: Run) -> Facts:
         "subjects": _counts(record.get("subjects", {})),
         "protocol": record["protocol"],
         "limit": record.get("limit"),
+        "postprocess": record.get("postprocess"),
         "seed": record["seed"],
         "device": record.get("device"),
         "thresholds": _thresholds(run),
@@ -49,6 +50,10 @@ def command(run: Run) -> str:
     words += ["--dataset", dataset["name"]]
     words += _settings("--set-data", dataset["options"])
     words += ["--protocol", record["protocol"], "--seed", str(record["seed"])]
+    for strategy in record.get("thresholds", []):
+        words += ["--threshold", strategy]
+    if record.get("postprocess"):
+        words += ["--postprocess", record["postprocess"]]
     if record.get("limit") is not None:
         words += ["--limit", str(record["limit"])]
     return shlex.join(words)

@@ -1,5 +1,6 @@
 """Ranks of methods over the datasets among the runs, where there are enough of them."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,9 +23,9 @@ class Ranking:
 
     Attributes:
         protocol: its name.
-        datasets: titles of the tables that were ranked; each counts as independent.
+        datasets: titles of those that were ranked; each counts as independent.
         ranks: None where the results may not be ranked together.
-        left_out: methods that some dataset does not rank.
+        left_out: methods that some table does not rank, or not with the same options.
         reason: why there is no test; "" if there is.
     """
 
@@ -50,45 +51,74 @@ class Ranking:
             )
         if not self.left_out:
             return text
-        return f"{text} Not ranked on every dataset: {', '.join(self.left_out)}."
+        others = ", ".join(self.left_out)
+        return f"{text} Not ranked on every dataset with the same options: {others}."
 
 
 def rankings(comparisons: Sequence[Comparison]) -> list[Ranking]:
     """Return the ranks by Dice at 5 % FPR under each protocol, of the raw maps.
 
-    A method takes part if each dataset ranks it; its seeds are averaged.
+    A method takes part if each table ranks it with the same options; its seeds are
+    averaged. Tables of one dataset (other modalities, other splits) are no independent
+    datasets: they are averaged to one.
     """
     return [_rank(same) for same in grouped(comparisons, lambda c: c.protocol)]
 
 
 def _rank(comparisons: Sequence[Comparison]) -> Ranking:
     rows: list[Found] = [
-        {entry.title: entry for entry in c.entries if not entry.unranked}
+        {_configuration(entry): entry for entry in c.entries if not entry.unranked}
         for c in comparisons
     ]
-    every = dict.fromkeys(entry.title for c in comparisons for entry in c.entries)
-    methods = [name for name in every if all(name in row for row in rows)]
-    datasets = tuple(comparison.title for comparison in comparisons)
+    every = {
+        _configuration(e): e.title for c in reversed(comparisons) for e in c.entries
+    }
+    methods = [key for key in rows[0] if all(key in row for row in rows)]
+    pairs = list(zip(comparisons, rows, strict=True))
+    datasets = grouped(pairs, lambda pair: pair[0].dataset_name)
+    titles = tuple(_title([comparison for comparison, _ in same]) for same in datasets)
     ranks, reason = None, ""
     try:
         check_comparable(_origins(comparisons, rows, methods))
-        table = [[_headline(row[name]) for name in methods] for row in rows]
+        table = [
+            [np.mean([_headline(row[key]) for _, row in same]) for key in methods]
+            for same in datasets
+        ]
         ranks = rank_methods(
-            np.reshape(table, (len(rows), len(methods))),
-            datasets,
-            methods,
+            np.reshape(table, (len(datasets), len(methods))),
+            titles,
+            [every[key] for key in methods],
             higher=True,
         )
         reason = ranks.reason
     except UsageError as error:
         reason = str(error).removeprefix("ranks: ").removesuffix(".")
+    kept = {every[key] for key in methods}
     return Ranking(
         protocol=comparisons[0].protocol,
-        datasets=datasets,
+        datasets=titles,
         ranks=ranks,
-        left_out=tuple(name for name in every if name not in methods),
+        left_out=tuple(
+            dict.fromkeys(
+                entry.title
+                for comparison in comparisons
+                for entry in comparison.entries
+                if _configuration(entry) not in methods and entry.title not in kept
+            )
+        ),
         reason=reason,
     )
+
+
+def _configuration(entry: Entry) -> str:
+    """Return what makes rows of several tables one method."""
+    method = entry.runs[0].record["method"]
+    return json.dumps([method["name"], method["options"]], sort_keys=True)
+
+
+def _title(tables: Sequence[Comparison]) -> str:
+    first, *others = tables
+    return f"{first.dataset} ({1 + len(others)} tables)" if others else first.title
 
 
 def _origins(

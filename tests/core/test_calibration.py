@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from uadbench.calibration import CUTS, Healthy, Labelled, calibrate, own_mask
+from uadbench.errors import DataError
 from uadbench.metrics import dice
 from uadbench.postprocess import Pipeline
 from uadbench.protocols import Case, Scan
@@ -67,10 +68,11 @@ def test_threshold_before_steps_on_masks_is_the_smallest_that_keeps_the_rate(
 
     threshold = healthy.threshold(rate)
 
-    every = np.unique([m[scan.scored] for m in maps])
     assert left(threshold) <= rate
-    lower = every[every < threshold]
-    assert all(left(level) > rate for level in lower)
+    # One float lower is one level more, and too many.
+    lower = np.nextafter(np.float32(threshold), np.float32(-np.inf))
+    below = np.unique([m[scan.scored] for m in maps]) <= lower
+    assert not below.any() or left(lower) > rate
 
 
 def test_constant_scores_leave_nothing_above_the_threshold() -> None:
@@ -98,6 +100,19 @@ def test_thresholds_carry_what_they_have_seen_and_went_through() -> None:
     assert found["fixed7_post"].supervision == "none"
     assert {t.postprocess for t in found.values()} == {"median:3"}
     assert {t.pipeline for t in found.values()} == {"hash"}
+    reached = {name: threshold.healthy_rate for name, threshold in found.items()}
+    assert reached["fpr5_post"] == pytest.approx(0.05, abs=1 / 50)
+    assert reached["fixed7_post"] == pytest.approx(1.0, abs=0.1)
+
+
+def test_healthy_rate_is_that_after_steps_on_masks() -> None:
+    healthy = healthy_of("largest:1", draw(0, 4))
+    steps = Pipeline.parse("largest:1").on(make_scan())
+    inside = make_scan().scored
+
+    mask = steps.mask((draw(0, 4) >= 2) & inside)
+
+    assert healthy.rate(2.0) == mask.sum() / inside.sum()
 
 
 def labelled_of(pipeline: str, *subjects: str) -> tuple[Labelled, list[Case]]:
@@ -153,11 +168,12 @@ def test_lesion_threshold_has_the_best_mean_dice_after_the_steps(pipeline: str) 
     assert mean_dice(found.value) == pytest.approx(max(map(mean_dice, every)))
 
 
-def test_lesion_threshold_without_a_lesion_finds_nothing() -> None:
+def test_lesion_threshold_without_a_lesion_is_refused() -> None:
     labelled = Labelled(Pipeline())
     labelled.add(Case(make_scan(), np.zeros(SHAPE, bool)), "one", draw(0))
 
-    assert labelled.threshold() == np.inf
+    with pytest.raises(DataError, match="none of 1 labelled validation cases"):
+        labelled.threshold()
 
 
 def test_own_mask_is_a_threshold_without_value() -> None:

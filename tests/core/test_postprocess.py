@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from uadbench.errors import UsageError
 from uadbench.postprocess import (
@@ -47,6 +50,12 @@ def test_pipeline_without_steps_leaves_everything(box: Scan) -> None:
     np.testing.assert_array_equal(pipeline.on(box).mask(mask), mask)
 
 
+def test_order_of_the_words_means_nothing() -> None:
+    swapped = Pipeline.parse("largest:1,min-volume:2,median:3,erode:1,median:5")
+
+    assert str(swapped) == "erode:1,median:3,median:5,min-volume:2,largest:1"
+
+
 def test_words_of_a_pipeline_come_back() -> None:
     pipeline = Pipeline.parse("erode:3, median:3,min-volume:20.5,largest:1")
 
@@ -65,7 +74,6 @@ def test_words_of_a_pipeline_come_back() -> None:
         ("median:3.5", "odd whole number"),
         ("largest:0", "takes a whole number above 0"),
         ("min-volume:x", "takes a number above 0, got 'x'"),
-        ("largest:1,median:3", "come before those on masks"),
     ],
 )
 def test_step_that_cannot_be_is_explained(text: str, message: str) -> None:
@@ -106,18 +114,70 @@ def test_what_is_eroded_ranks_last_and_is_never_abnormal(box: Scan) -> None:
     assert not steps.mask(box.brain)[rim].any()
 
 
-def test_median_takes_the_lowest_score_for_the_outside(box: Scan) -> None:
-    score = np.full(box.brain.shape, 100, np.float32)
-    score[box.brain] = 1
-    score[4, 4, 3] = 50
-    score[1, 1, 1] = 0
+def test_slice_that_was_left_out_is_no_surface() -> None:
+    brain = np.ones((9, 9, 7), bool)
+    brain[0] = False
+    blanked = brain.copy()
+    blanked[..., 3] = False
 
-    smooth = median(score, box.brain, 3)
+    deep = erode(blanked, 2.0, SPACING)
 
-    assert smooth[4, 4, 3] == 1
-    # Of the 27 voxels around a corner of the brain 19 are outside.
-    assert smooth[1, 1, 1] == 0
-    assert (smooth[~box.brain] == 100).all()
+    expected = erode(brain, 2.0, SPACING)
+    expected[..., 3] = False
+    np.testing.assert_array_equal(deep, expected)
+
+
+@pytest.mark.parametrize("voxels", [3, 5])
+def test_median_is_that_of_the_voxels_inside(voxels: int) -> None:
+    rng = np.random.default_rng(0)
+    score = rng.random((7, 6, 5)).astype(np.float32)
+    inside = rng.random(score.shape) < 0.6
+
+    smooth = median(score, inside, voxels)
+
+    reach = voxels // 2
+    for place in np.argwhere(inside):
+        cube = tuple(slice(max(0, i - reach), i + reach + 1) for i in place)
+        assert smooth[tuple(place)] == np.median(score[cube][inside[cube]])
+    np.testing.assert_array_equal(smooth[~inside], score[~inside])
+
+
+def test_median_is_that_of_scipy_where_the_cube_lies_inside(box: Scan) -> None:
+    score = np.random.default_rng(0).random(box.brain.shape, np.float32)
+    inside = np.ones_like(box.brain)
+
+    smooth = median(score, inside, 3)[1:-1, 1:-1, 1:-1]
+
+    np.testing.assert_array_equal(smooth, median_filter(score, 3)[1:-1, 1:-1, 1:-1])
+
+
+def test_median_in_parts_is_the_same(
+    box: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = np.random.default_rng(0).random(box.brain.shape, np.float32)
+    whole = median(score, box.brain, 3)
+
+    monkeypatch.setattr("uadbench.postprocess.AT_ONCE", 100)
+
+    np.testing.assert_array_equal(median(score, box.brain, 3), whole)
+
+
+def test_median_does_not_press_the_rim_down(box: Scan) -> None:
+    score = np.where(box.brain, np.float32(1), np.float32(0))
+
+    smooth = Pipeline.parse("median:3").on(box).score(score)
+
+    np.testing.assert_array_equal(smooth, score)
+
+
+def test_median_of_single_slices_is_in_their_plane(box: Scan) -> None:
+    score = np.random.default_rng(0).random(box.brain.shape, np.float32)
+    alone = replace(box, slices=(3,))
+
+    smooth = Pipeline.parse("median:3").on(alone).score(score)[..., 3]
+
+    flat = median(score[..., 3], box.brain[..., 3], 3)
+    np.testing.assert_array_equal(smooth, flat)
 
 
 def test_steps_of_an_empty_brain_leave_the_score() -> None:
@@ -158,7 +218,7 @@ def test_empty_mask_stays_empty(box: Scan) -> None:
     assert not Pipeline.parse("min-volume:1,largest:2").on(box).mask(nothing).any()
 
 
-def test_steps_on_masks_come_in_their_order(box: Scan) -> None:
+def test_steps_on_masks_follow_each_other(box: Scan) -> None:
     mask = np.zeros_like(box.brain)
     mask[1:3, 1, 1] = mask[5:8, 5, 3] = True
 

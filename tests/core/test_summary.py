@@ -15,14 +15,17 @@ from uadbench.metrics import (
     ranking,
     recall,
 )
+from uadbench.oracle import counts_at
 from uadbench.postprocess import Pipeline
 from uadbench.summary import (
     CURVE_COLUMNS,
     Pool,
     curve_rows,
     image_level,
+    oracle_grids,
     summarise,
 )
+from uadbench.thresholds import Threshold
 from uadbench.variants import Reading, Variant
 
 NAN = float("nan")
@@ -100,6 +103,40 @@ def test_image_level_needs_a_healthy_case() -> None:
     found = image_level([make_row("1", 0.2), make_row("2", 0.3)])
 
     assert all(math.isnan(float(str(value))) for value in found.values())
+
+
+def test_image_level_counts_subjects_and_not_scans() -> None:
+    rows = [make_row(str(i), 0.9, "ill and scanned often") for i in range(9)]
+    rows += [make_row("b", 0.1, "ill"), make_row("c", 0.5, "healthy", lesion_ml=0.0)]
+
+    assert image_level(rows) == {
+        "brain_mean": 0.5,
+        "brain_max": 0.5,
+        "brain_top": 0.5,
+    }
+
+
+def test_no_case_has_no_image_level() -> None:
+    assert all(math.isnan(float(str(v))) for v in image_level([]).values())
+
+
+def test_no_threshold_of_the_results_is_better_than_the_oracle() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.random(5000) < 0.1
+    scores = (rng.normal(0, 1, 5000) + 2 * labels - 5000).astype(np.float32)
+    pool = Pool()
+    pool.add(reading(scores, labels), np.ones(5000, bool), labels)
+    cuts = {
+        f"fixed{i}": Threshold(value, "fixed", "none", "hash")
+        for i, value in enumerate(np.linspace(-5003, -4996, 9).tolist())
+    }
+
+    grid = oracle_grids({RAW: pool}, cuts)[""]
+
+    found = counts_at(grid, scores, labels).dice.max()
+    assert (np.diff(grid) < 0).all()
+    masks = [cut.apply(scores, None) for cut in cuts.values()]
+    assert all(dice(mask, labels) <= found for mask in masks)
 
 
 def test_pooled_metrics_count_voxels_not_cases() -> None:

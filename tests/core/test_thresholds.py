@@ -34,10 +34,16 @@ def test_healthy_threshold_is_the_smallest_that_keeps_the_rate(
     threshold = healthy_threshold(scores, rate)
     reached = scores >= threshold
 
-    assert reached.sum() <= rate * scores.size
+    assert reached.sum() / scores.size <= rate
     # One step down is a distinct score more, and one too many.
     lower = scores[~reached].max()
-    assert (scores >= lower).sum() > rate * scores.size
+    assert (scores >= lower).sum() / scores.size > rate
+
+
+def test_rate_is_used_up_where_its_product_is_rounded_down() -> None:
+    scores = np.arange(100, dtype=np.float32)
+
+    assert (scores >= healthy_threshold(scores, 0.29)).sum() == 29
 
 
 def test_healthy_threshold_by_hand() -> None:
@@ -152,3 +158,10 @@ def test_threshold_without_value_is_the_own_mask() -> None:
     assert threshold.apply(np.zeros(2, np.float32), own) is own
     with pytest.raises(ContractError, match="for every scan"):
         threshold.apply(np.zeros(2, np.float32), None)
+
+
+def test_damaged_threshold_is_never_taken_for_the_own_mask() -> None:
+    threshold = Threshold(None, "dice@lesion-val", "lesion-val", "hash")
+
+    with pytest.raises(DataError, match="'dice@lesion-val' has no value"):
+        threshold.apply(np.zeros(2, np.float32), np.array([True, False]))

@@ -46,6 +46,7 @@ class Fake:
     missed: Sequence[str] = ()
     healthy: Sequence[str] = ()
     postprocess: str = ""
+    validation: int = 30
 
 
 MakeRun = Callable[..., Run]
@@ -113,7 +114,11 @@ def record(fake: Fake, names: Sequence[str]) -> dict[str, Any]:
         "timings": {"fit": 95.1, "calibrate": 3.0, "predict": 4.2, "score": 1.0},
         "peak_memory_mib": 900,
         "data_hash": f"{fake.content}-{len(fake.dice) - list(fake.dice).count(None)}",
-        "subjects": {"train": ["t1"], "val": ["v1"], "test": list(names)},
+        "subjects": {
+            "train": ["t1"],
+            "val": [f"v{i}" for i in range(fake.validation)],
+            "test": list(names),
+        },
         "warnings": [],
     }
     filled = defaults | dict(fake.record)

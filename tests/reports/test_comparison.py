@@ -116,6 +116,15 @@ def test_a_large_real_comparison_has_no_warning(make_run: MakeRun) -> None:
     assert section(table).warnings == ()
 
 
+def test_few_validation_scans_are_warned_of(make_run: MakeRun) -> None:
+    (table,) = compare([make_run(validation=30), make_run(validation=10, seed=1)])
+
+    found = [text for text in section(table).warnings if "validation scans" in text]
+
+    assert len(found) == 1
+    assert "few healthy validation scans (10)" in found[0]
+
+
 def test_a_run_that_is_given_twice_is_no_second_seed(make_run: MakeRun) -> None:
     run, again, other = make_run(), make_run(), make_run(seed=1)
 

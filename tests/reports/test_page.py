@@ -201,13 +201,15 @@ def test_strata_are_shown_with_the_mean_of_their_cases(make_run: MakeRun) -> Non
 
 def test_provenance_holds_the_command_that_repeats_the_run(make_run: MakeRun) -> None:
     dataset = {"name": "bids", "title": "BIDS", "options": {"root": "/my data"}}
-    run = make_run(seed=3, record={"dataset": dataset, "limit": 8})
+    chosen = {"limit": 8, "postprocess": "median:3", "thresholds": ["fixed:0.5"]}
+    run = make_run(seed=3, record={"dataset": dataset, **chosen})
 
     found = read(page([run], []))
 
     assert (
         "uadbench run --method itermask2 --preset demo --set size=64 --dataset bids "
-        "--set-data 'root=/my data' --protocol volume --seed 3 --limit 8"
+        "--set-data 'root=/my data' --protocol volume --seed 3 "
+        "--threshold fixed:0.5 --postprocess median:3 --limit 8"
     ) in found.text
 
 

@@ -153,7 +153,54 @@ def test_a_method_that_is_not_whole_on_every_dataset_is_left_out(
     assert found.ranks is not None
     assert found.ranks.methods == tuple(TITLES.values())
     assert found.left_out == ("DDPM",)
-    assert found.sentence.endswith("Not ranked on every dataset: DDPM.")
+    assert found.sentence.endswith(
+        "Not ranked on every dataset with the same options: DDPM."
+    )
+
+
+def test_tables_of_one_dataset_are_one_observation(make_run: MakeRun) -> None:
+    runs = study(make_run, 5)
+    for i, seed in enumerate((1, 2)):
+        options = {"seed": seed}
+        again = {"name": "d0", "title": "Data 0", "options": options}
+        runs += [
+            make_run(
+                method=method,
+                title=title,
+                dice=[0.3 + 0.1 * place] * 2,
+                content=f"other{i}",
+                record={"dataset": again},
+            )
+            for place, (method, title) in enumerate(TITLES.items())
+        ]
+
+    found = ranking(runs)
+
+    assert found.datasets[0] == "Data 0 (3 tables)"
+    assert len(found.datasets) == 5
+    assert found.ranks is not None
+    # In the mean of its three tables the last method is the best on Data 0.
+    assert found.ranks.average == pytest.approx((1.4, 2.0, 2.6))
+
+
+def test_method_with_other_options_on_one_dataset_is_left_out(
+    make_run: MakeRun,
+) -> None:
+    runs = study(make_run, 6)
+    method = {**runs[1].record["method"], "options": {"size": 256}}
+    runs[1] = make_run(
+        method="ae",
+        title="Autoencoder",
+        dice=[0.5, 0.5],
+        content="d0",
+        record={"dataset": runs[1].record["dataset"], "method": method},
+    )
+
+    found = ranking(runs)
+
+    assert found.ranks is not None
+    assert found.ranks.methods == ("IterMask2", "Intensity")
+    assert found.left_out == ("Autoencoder",)
 
 
 def test_without_a_method_on_every_dataset_nothing_is_ranked(

@@ -101,7 +101,7 @@ def _add_oracles(
     found: Evaluation, settings: Settings, workers: Workers, monitor: Monitor
 ) -> None:
     """Add to the rows what the threshold of the best mean Dice finds."""
-    grids = oracle_grids(found.pools)
+    grids = oracle_grids(found.pools, dict(settings.thresholds))
     todo = [
         (pair, row["content"])
         for pair, row in zip(found.pairs.pairs, found.rows, strict=True)
