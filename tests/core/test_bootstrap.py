@@ -1,6 +1,7 @@
 import math
 from dataclasses import astuple
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -287,14 +288,16 @@ def test_of_few_subjects_it_covers_what_the_warning_says(
         ([[0.1], [0.1, 0.2]], "got rows of different lengths"),
     ],
 )
-def test_what_is_no_number_is_refused(values: list[object], text: str) -> None:
+def test_what_is_no_number_is_refused(values: Any, text: str) -> None:
     with pytest.raises(DataError, match=text):
         intervals(values)
 
 
 def test_a_masked_array_is_refused_since_its_mask_would_be_lost() -> None:
+    values: Any = np.ma.masked_greater([1.0, 2, 3, 1000], 10)
+
     with pytest.raises(DataError, match="got MaskedArray of float64"):
-        interval(np.ma.masked_array([1.0, 2, 3, 1000], [0, 0, 0, 1]))
+        interval(values)
 
 
 @pytest.mark.parametrize("unknown", [None, NAN])

@@ -276,7 +276,13 @@ def test_below_all_scores_everything_is_predicted_and_above_nothing() -> None:
     assert curve.recall(-np.inf) == Estimate(1, 1, 1)
     assert curve.precision(-1e300) == Estimate(1 / 3, 1 / 3, 1 / 3)
     assert curve.false_positive_rate(1e300) == Estimate(0, 0, 0)
-    assert_undefined(curve.precision(np.inf))
+    assert curve.precision(np.inf) == Estimate(0, 0, 0)
+
+
+def test_precision_of_nothing_is_undefined_without_a_lesion() -> None:
+    curve = curve_of((np.array([1.0]), np.array([False])))
+
+    assert_undefined(curve.precision(2))
 
 
 @pytest.mark.parametrize(

@@ -185,14 +185,15 @@ class ScoreCurve:
     def precision(self, threshold: float) -> Estimate:
         """Return the fraction of voxels reaching a threshold that are lesion.
 
-        NaN where certainly none does; bounds hold if one does.
+        Where certainly none does, 0, or NaN without a positive; bounds hold if one
+        does.
 
         Raises:
             DataError: the threshold is NaN.
         """
         (fewest, most), (least_false, most_false) = self._reached(threshold)
         if not most + most_false:
-            return Estimate(NAN, NAN, NAN)
+            return _rate(0, 0, self.positives)
         return Estimate(
             value=(fewest + most) / (fewest + most + least_false + most_false),
             low=fewest / (fewest + most_false) if most_false else 1.0,
