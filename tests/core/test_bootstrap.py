@@ -249,6 +249,11 @@ def test_infinite_values_are_refused(bad: float) -> None:
         interval([0.1, bad, 0.3])
 
 
+def test_values_whose_sum_may_overflow_are_refused() -> None:
+    with pytest.raises(DataError, match=r"3 of 4 are infinite or beyond 1e\+300"):
+        interval([1e308, -1e308, 1.5e308, 0])
+
+
 def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(DataError, match=r"expected shape \(N,\), got \(2, 3\)"):
         interval(np.zeros((2, 3)))

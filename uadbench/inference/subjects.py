@@ -6,14 +6,15 @@ from numpy.typing import ArrayLike, NDArray
 from uadbench.errors import DataError
 
 Floats = NDArray[np.float64]
+LARGEST = 1e300
 
 
 def as_values(values: ArrayLike, expected: str, ndim: int) -> Floats:
     """Return values as float64, of `ndim` axes that messages call `expected`.
 
     Raises:
-        DataError: the number of axes differs, or a value is infinite, masked or no
-            number.
+        DataError: the number of axes differs, or a value is infinite or nearly so,
+            masked, or no number.
     """
     try:
         given = np.asanyarray(values)
@@ -30,10 +31,11 @@ def as_values(values: ArrayLike, expected: str, ndim: int) -> Floats:
     if every.ndim != ndim:
         msg = f"values: expected shape {expected}, got {every.shape}."
         raise DataError(msg)
-    infinite = int(np.isinf(every).sum())
+    # Beyond LARGEST a sum may leave the range of numbers.
+    infinite = int((np.abs(every) > LARGEST).sum())
     if infinite:
         msg = (
-            f"values: {infinite} of {every.size} are infinite. "
+            f"values: {infinite} of {every.size} are infinite or beyond {LARGEST:.0e}. "
             "A metric that is undefined is NaN."
         )
         raise DataError(msg)
