@@ -21,6 +21,7 @@ from uadbench.metrics import (
     false_positive_rate,
     precision,
     rank_summary,
+    ranking,
     recall,
     tally,
 )
@@ -320,6 +321,19 @@ def test_merging_is_adding_in_any_order(
         assert same(c + a + b, together)
         assert same(curve_of(three, one, two), together)
         assert same(a, curve_of(one))
+
+
+def test_around_an_offset_the_ranking_has_every_score_as_a_threshold() -> None:
+    # An oracle's thresholds are chosen among these: too few are no upper bound.
+    rng = np.random.default_rng(0)
+    labels = rng.random(5000) < 0.1
+    scores = (1e5 + rng.normal(size=5000) + 2 * labels).astype(np.float32)
+
+    found, exact = curve_of((scores, labels)).ranking(), ranking(scores, labels)
+
+    assert np.array_equal(found.thresholds, exact.thresholds)
+    assert np.array_equal(found.true_positives, exact.true_positives)
+    assert np.array_equal(found.false_positives, exact.false_positives)
 
 
 def test_a_sum_of_curves_is_a_curve_of_its_own() -> None:
