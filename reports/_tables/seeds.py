@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from uadbench.inference import intervals
-from uadbench.inference.subjects import subject_means
+from uadbench.inference import hierarchical_intervals
 from uadbench.results import Run
 
 Floats = NDArray[np.float64]
@@ -40,28 +39,25 @@ class Estimate:
 def over_seeds(runs: Sequence[Run]) -> dict[str, Estimate]:
     """Return every metric that all seeds of a method give, with its interval.
 
-    What `hierarchical_interval` says over subjects, for all metrics at once: seeds are
-    averaged, then subjects resampled, so that a repeated seed narrows no interval.
+    Seeds are averaged, then subjects resampled: see `Hierarchical.over_subjects`.
     """
     first, *others = (run.summary["subject"] for run in runs)
     names = [name for name in first if all(name in other for other in others)]
     _, values, subjects = of_runs(runs, names)
     if not names or not subjects:
         return {name: Estimate(math.nan) for name in names}
-    # A case that one seed leaves undefined is left out for all.
-    complete = np.where(np.isnan(values).any(axis=0), np.nan, values)
     return {
         name: Estimate(
-            found.mean,
-            found.low,
-            found.high,
-            found.n,
-            found.undefined,
-            found.subjects,
-            spread([_mean_of_subjects(seed[i], subjects) for seed in complete]),
+            found.over_subjects.mean,
+            found.over_subjects.low,
+            found.over_subjects.high,
+            found.over_subjects.n,
+            found.over_subjects.undefined,
+            found.over_subjects.subjects,
+            found.spread,
         )
-        for i, (name, found) in enumerate(
-            zip(names, intervals(values.mean(axis=0), subjects), strict=True)
+        for name, found in zip(
+            names, hierarchical_intervals(values.swapaxes(0, 1), subjects), strict=True
         )
     }
 
@@ -117,9 +113,3 @@ def spread(values: Sequence[float]) -> float:
     middle = mean(values)
     squares = math.fsum((value - middle) ** 2 for value in values)
     return math.sqrt(squares / (len(values) - 1))
-
-
-def _mean_of_subjects(values: Floats, subjects: Sequence[str]) -> float:
-    (means,) = subject_means(values[np.newaxis], subjects)
-    known = means[~np.isnan(means)]
-    return float(known.mean()) if len(known) else math.nan

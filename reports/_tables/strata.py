@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from uadbench.metrics import PIXEL_STRATA, VOLUME_STRATA
+from uadbench.metrics import NO_LESION, PIXEL_STRATA, VOLUME_STRATA
 
 from .comparison import HEADLINE, Comparison
 from .entry import Entry
@@ -13,8 +13,8 @@ from .seeds import mean
 PREFIX = "stratum_"
 # Sizes by size; every other group by its name.
 SIZES = [
-    "no lesion",
-    *(name for strata in (PIXEL_STRATA[1:], VOLUME_STRATA) for _, name in strata),
+    NO_LESION,
+    *(name for strata in (PIXEL_STRATA, VOLUME_STRATA) for _, name in strata),
 ]
 
 

@@ -97,7 +97,7 @@ def test_so_many_times_faster_than_scikit_learn(
         assert ratio >= times
 
 
-@pytest.mark.parametrize("shape", [np.asarray, clipped, np.exp, np.round])
+@pytest.mark.parametrize("shape", [np.asarray, clipped, np.exp])
 # Time on the core: what else the machine does is not counted.
 @pytest.mark.benchmark(group="ScoreCurve.add of 2e7 voxels", timer=process_time)
 def test_scores_are_counted_whatever_their_shape(
@@ -108,10 +108,14 @@ def test_scores_are_counted_whatever_their_shape(
 
     timed(benchmark, curve.add, rounds=9, args=(shape(scores), labels))
 
+    rounds = 1
     if benchmark.stats is not None:
+        rounds = benchmark.stats.stats.rounds
         speed = VOXELS / benchmark.stats.stats.median
         benchmark.extra_info["voxels per second"] = speed
-    assert curve.positives >= labels.sum()
+        assert speed >= 1e8
+    assert curve.positives == rounds * labels.sum()
+    assert curve.negatives == rounds * (~labels).sum()
 
 
 def test_scikit_learn_has_the_same_values(benchmark: BenchmarkFixture) -> None:
@@ -146,4 +150,5 @@ def growth(voxels: int, measures: Sequence[Measure]) -> list[Any]:
     ],
 )
 def test_growth(benchmark: BenchmarkFixture, measure: Measure, voxels: int) -> None:
+    """A measurement, which promises nothing."""
     timed(benchmark, measure, args=drawn(voxels, benchmark))

@@ -76,4 +76,17 @@ def test_other_data_under_the_same_name_are_refused() -> None:
 def test_unknown_data_are_not_the_same_as_known_data() -> None:
     unknown = replace(BRATS, data_hash="")
 
-    assert "got 12ab (ae), unknown (ddpm)" in refusal({"ae": BRATS, "ddpm": unknown})
+    assert refusal({"ae": BRATS, "ddpm": unknown}) == (
+        "ranks: expected one data hash of 'brats', but none is recorded for ddpm: "
+        "can't tell whether the scored cases are the same. Repeat 'uadbench run' anew."
+    )
+
+
+def test_two_unknown_data_are_not_the_same_either() -> None:
+    unknown = replace(BRATS, data_hash="")
+
+    assert "recorded for ae, ddpm" in refusal({"ae": unknown, "ddpm": unknown})
+
+
+def test_the_only_run_of_a_dataset_needs_no_hash() -> None:
+    check_comparable({"ae": replace(BRATS, data_hash="")})

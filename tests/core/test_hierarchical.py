@@ -1,12 +1,19 @@
 import math
+from dataclasses import astuple
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
+from scipy.stats import binom, t
 
 from uadbench.errors import DataError
-from uadbench.inference import Hierarchical, Interval, hierarchical_interval, interval
+from uadbench.inference import (
+    Hierarchical,
+    Interval,
+    hierarchical_interval,
+    hierarchical_intervals,
+    interval,
+)
 
 NAN = float("nan")
 Floats = NDArray[np.float64]
@@ -28,38 +35,6 @@ def width(found: Interval) -> float:
     return found.high - found.low
 
 
-def slowly(values: Floats) -> tuple[float, float]:
-    """Resample rows and columns in a loop; scipy makes BCa of two samples from it."""
-    values = values[np.argsort(values.mean(axis=1))]
-    values = values[:, np.argsort(values.mean(axis=0))]
-    seeds, subjects = values.shape
-
-    def drawn(size: int, seed: int) -> NDArray[np.int64]:
-        return np.random.default_rng(seed).integers(0, size, (10_000, size))
-
-    means = np.array(
-        [
-            values[np.ix_(rows, columns)].mean()
-            for rows, columns in zip(drawn(seeds, 1), drawn(subjects, 0), strict=True)
-        ]
-    )
-
-    def statistic(rows: Floats, columns: Floats, axis: int) -> Floats:
-        picked = values[
-            rows.astype(int)[..., :, np.newaxis],
-            columns.astype(int)[..., np.newaxis, :],
-        ]
-        return np.asarray(picked.mean(axis=(-2, -1)))
-
-    members = np.arange(seeds), np.arange(subjects)
-    few = bootstrap(members, statistic, n_resamples=2, method="percentile")
-    few.bootstrap_distribution = means
-    low, high = bootstrap(
-        members, statistic, n_resamples=0, bootstrap_result=few
-    ).confidence_interval
-    return float(low), float(high)
-
-
 def test_three_seeds_by_hand() -> None:
     found = hierarchical_interval([[0, 2, 4], [1, 3, 5], [2, 4, 12]])
 
@@ -68,16 +43,11 @@ def test_three_seeds_by_hand() -> None:
     assert found.over_both.mean == pytest.approx(11 / 3)
     assert found.spread == pytest.approx(math.sqrt(13 / 3))
     assert found.seeds == 3
-
-
-# 251 subjects need more than one block of resamples.
-@pytest.mark.parametrize("shape", [(3, 10), (5, 40), (3, 251)])
-def test_scipy_agrees_on_resamples_of_both(shape: tuple[int, int]) -> None:
-    values = np.random.default_rng(0).lognormal(size=shape)
-
-    found = hierarchical_interval(values).over_both
-
-    assert (found.low, found.high) == pytest.approx(slowly(values), rel=1e-9)
+    # Student's 97.5 % quantile of two degrees of freedom; the mean's error is 13 / 9.
+    student = 4.302653 * math.sqrt(13 / 9)
+    below, above = 11 / 3 - found.over_subjects.low, found.over_subjects.high - 11 / 3
+    assert found.over_both.low == pytest.approx(11 / 3 - math.hypot(below, student))
+    assert found.over_both.high == pytest.approx(11 / 3 + math.hypot(above, student))
 
 
 @pytest.mark.parametrize("times", [2, 20])
@@ -111,26 +81,84 @@ def test_the_interval_over_both_adds_the_variances_of_seeds_and_subjects() -> No
 
     found = hierarchical_interval(seeds + subjects)
 
-    variance = seeds.var() / 20 + subjects.var() / 60
-    assert width(found.over_both) == pytest.approx(
-        2 * 1.96 * math.sqrt(variance), rel=0.03
-    )
+    error = t(19).ppf(0.975) * seeds.std(ddof=1) / math.sqrt(20)
     assert width(found.over_subjects) == pytest.approx(
         2 * 1.96 * subjects.std() / math.sqrt(60), rel=0.03
+    )
+    assert width(found.over_both) == pytest.approx(
+        math.hypot(width(found.over_subjects), 2 * error), rel=0.01
     )
     assert found.spread == pytest.approx(seeds.std(ddof=1))
 
 
-def test_new_trainings_are_covered_by_the_interval_over_both_alone() -> None:
+# Standard deviations of seeds, subjects, and the rest, as in the docstring.
+@pytest.mark.parametrize("apart", [(0.1, 0.02, 0.02), (0.1, 0.2, 0.1)])
+@pytest.mark.parametrize(("seeds", "subjects"), [(3, 30), (3, 100), (5, 100), (8, 100)])
+def test_new_trainings_are_covered_by_the_interval_over_both_alone(
+    apart: tuple[float, float, float], seeds: int, subjects: int
+) -> None:
     rng = np.random.default_rng(0)
+    shapes = [(600, seeds, 1), (600, 1, subjects), (600, seeds, subjects)]
+    parts = zip(apart, shapes, strict=True)
 
-    found = [hierarchical_interval(trained(rng, 8, 30, 0.1)) for _ in range(150)]
+    found = hierarchical_intervals(sum(sd * rng.normal(size=n) for sd, n in parts))
 
-    def coverage(intervals: list[Interval]) -> float:
-        return float(np.mean([one.low <= 0.5 <= one.high for one in intervals]))
+    def covered(intervals: list[Interval]) -> int:
+        return sum(one.low <= 0 <= one.high for one in intervals)
 
-    assert coverage([one.over_subjects for one in found]) < 0.87
-    assert coverage([one.over_both for one in found]) > 0.9
+    # Of 600 tables, 0.1 % of the time fewer than this many would be at 95 %.
+    assert covered([one.over_both for one in found]) >= binom.ppf(0.001, 600, 0.95)
+    assert covered([one.over_subjects for one in found]) < 0.9 * 600
+
+
+def test_the_interval_over_both_is_never_narrower() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(50, 3, 40)) + rng.normal(size=(50, 1, 40))
+
+    for found in hierarchical_intervals(values):
+        assert found.over_both.low <= found.over_subjects.low
+        assert found.over_both.high >= found.over_subjects.high
+
+
+def test_several_metrics_at_once_are_each_as_alone() -> None:
+    values = np.random.default_rng(0).random((3, 4, 20))
+    values[1, 2, 5] = NAN
+    groups = np.repeat(np.arange(10), 2)
+
+    found = hierarchical_intervals(values, groups)
+
+    for one, metric in zip(found, values, strict=True):
+        alone = hierarchical_interval(metric, groups)
+        assert astuple(one.over_both) == pytest.approx(astuple(alone.over_both))
+        assert astuple(one.over_subjects) == pytest.approx(astuple(alone.over_subjects))
+        assert one.spread == alone.spread
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_any_magnitude_has_the_same_interval(size: float) -> None:
+    values = trained(np.random.default_rng(0), 3, 20, 0.1)
+
+    found, scaled = hierarchical_interval(values), hierarchical_interval(size * values)
+
+    assert scaled.over_both.low / size == pytest.approx(found.over_both.low, rel=1e-9)
+    assert scaled.spread / size == pytest.approx(found.spread, rel=1e-9)
+
+
+def test_order_of_ties_means_nothing() -> None:
+    rng = np.random.default_rng(0)
+    missed = (rng.random((3, 18)) < 0.4).astype(float)
+
+    found = {
+        (round(one.low, 12), round(one.high, 12))
+        for _ in range(10)
+        for one in [
+            hierarchical_interval(
+                missed[rng.permutation(3)][:, rng.permutation(18)]
+            ).over_both
+        ]
+    }
+
+    assert len(found) == 1
 
 
 def test_order_of_seeds_and_subjects_means_nothing() -> None:
@@ -195,7 +223,7 @@ def test_without_a_defined_subject_all_is_undefined() -> None:
     assert np.isnan([found.over_both.mean, found.over_both.low, found.spread]).all()
 
 
-def test_where_all_margins_are_equal_there_is_no_interval() -> None:
+def test_where_all_subjects_are_equal_there_is_no_interval() -> None:
     found = hierarchical_interval([[0, 1, 2], [1, 2, 0], [2, 0, 1]])
 
     assert isinstance(found, Hierarchical)

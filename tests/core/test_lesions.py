@@ -116,8 +116,7 @@ def test_a_missed_lesion_is_counted() -> None:
     found = lesion_detection(np.zeros(SHAPE, bool), boxes((0, 0, 0)), MM)
 
     assert counts(found) == (0, 0, 1)
-    assert (found.recall, found.f1) == (0, 0)
-    assert math.isnan(found.precision)
+    assert (found.precision, found.recall, found.f1) == (0, 0, 0)
 
 
 def test_without_lesion_false_positives_are_counted_and_the_rest_is_undefined() -> None:
@@ -137,6 +136,15 @@ def test_two_empty_masks_leave_every_rate_undefined(shape: tuple[int, ...]) -> N
 
     assert (found.lesions, *counts(found)) == (0, 0, 0, 0)
     assert np.isnan([found.precision, found.recall, found.f1]).all()
+
+
+def test_a_fraction_that_equals_the_overlap_is_enough() -> None:
+    # 0.55 * 100 is a little more than 55.
+    ref = np.ones((10, 10, 1), bool)
+    pred = np.zeros_like(ref)
+    pred.ravel()[:55] = True
+
+    assert counts(lesion_detection(pred, ref, MM, overlap=0.55)) == (1, 0, 0)
 
 
 def test_voxels_that_share_a_corner_are_one_lesion() -> None:
@@ -322,9 +330,9 @@ def test_what_is_false_one_way_is_missed_the_other(a: Mask, b: Mask) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"min_volume": -1.0}, r"min_volume: expected a number in \[0, inf\]"),
+        ({"min_volume": -1.0}, "min_volume: expected a finite number from 0 up"),
         ({"min_volume": np.nan}, "min_volume: expected"),
-        ({"overlap": 1.1}, r"overlap: expected a number in \[0, 1\], got 1\.1"),
+        ({"overlap": 1.1}, r"overlap: expected a finite number in \[0, 1\], got 1\.1"),
         ({"overlap": -0.1}, "overlap: expected"),
     ],
 )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
-from sklearn.metrics import jaccard_score
+from sklearn.metrics import jaccard_score, precision_score, recall_score
 
 from uadbench.errors import DataError
 from uadbench.metrics import (
@@ -65,7 +65,7 @@ def test_opposite_mask(metric: Overlap, worst: float) -> None:
     [
         (dice, 0.0),
         (jaccard, 0.0),
-        (precision, NAN),
+        (precision, 0.0),
         (recall, 0.0),
         (false_positive_rate, 0.0),
     ],
@@ -178,6 +178,23 @@ def test_dice_is_the_harmonic_mean_of_precision_and_recall(a: Mask, b: Mask) -> 
     p, r = precision(a, b), recall(a, b)
 
     assert dice(a, b) == pytest.approx(2 * p * r / (p + r))
+
+
+@given(masks, masks)
+def test_scikit_learn_agrees_but_where_there_is_neither(pred: Mask, ref: Mask) -> None:
+    given = {"y_true": ref.ravel(), "y_pred": pred.ravel(), "zero_division": 0}
+
+    if pred.any() or ref.any():
+        assert precision(pred, ref) == pytest.approx(precision_score(**given))
+    if ref.any():
+        assert recall(pred, ref) == pytest.approx(recall_score(**given))
+
+
+def test_a_method_that_abstains_is_not_precise() -> None:
+    lesion, silence = np.array([1, 1, 0, 0], bool), np.zeros(4, bool)
+    attempt = np.array([0, 1, 1, 0], bool)
+
+    assert precision(silence, lesion) == 0 < precision(attempt, lesion)
 
 
 @pytest.mark.parametrize("metric", OVERLAPS)

@@ -1,5 +1,6 @@
 import itertools
 import math
+from time import process_time
 
 import numpy as np
 import pytest
@@ -79,8 +80,7 @@ def test_small_samples_are_exact_with_ties_and_zeros(
         assert one.p == pytest.approx(every_sign(tenths))
 
 
-# To fifty pairs exact, beyond by the normal distribution, in both.
-@pytest.mark.parametrize("pairs", [6, 20, 50, 51, 80])
+@pytest.mark.parametrize("pairs", [6, 20, 50, 51, 300])
 def test_scipy_agrees_where_no_pair_ties(pairs: int) -> None:
     rng = np.random.default_rng(pairs)
     reference = rng.normal(size=pairs)
@@ -88,14 +88,35 @@ def test_scipy_agrees_where_no_pair_ties(pairs: int) -> None:
 
     found = compare(reference, other)
 
-    assert found.p == pytest.approx(wilcoxon(other, reference).pvalue, rel=1e-9)
+    exact = wilcoxon(other, reference, method="exact")
+    assert found.p == pytest.approx(exact.pvalue, rel=1e-9)
+
+
+@pytest.mark.parametrize("pairs", [6, 50, 51, 70, 600])
+def test_few_pairs_that_differ_are_exact_among_any_number(pairs: int) -> None:
+    apart = np.zeros(pairs)
+    apart[:5] = [1, 2, 3, 4, 5]
+
+    # Five signs: no choice of them has a chance below 1 in 32, on either side.
+    assert compare(np.zeros(pairs), apart).p == 2 / 32
+
+
+def test_hundreds_of_pairs_take_no_time() -> None:
+    rng = np.random.default_rng(0)
+    apart = rng.normal(0.05, 1, 500)
+    start = process_time()
+
+    compare(np.zeros(500), apart)
+
+    assert process_time() - start < 2
 
 
 def test_many_ties_and_zeros_take_the_corrected_normal_distribution() -> None:
     rng = np.random.default_rng(0)
-    apart = rng.integers(-2, 4, 60).astype(float)
+    apart = rng.integers(-20, 22, 600).astype(float)
+    assert np.count_nonzero(apart) > 500
 
-    found = compare(np.zeros(60), apart)
+    found = compare(np.zeros(600), apart)
 
     # Cureton 1967: a zero has no sign, and adds nothing to the variance.
     ranks = rankdata(np.abs(apart)) * (apart != 0)

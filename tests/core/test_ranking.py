@@ -1,6 +1,7 @@
 import tracemalloc
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,7 +136,7 @@ def test_a_recall_of_just_the_asked_rate_is_enough() -> None:
 
 @pytest.mark.parametrize("tpr", [0.0, -0.5, 1.5, np.nan])
 def test_a_recall_outside_of_0_to_1_is_refused(tpr: float) -> None:
-    with pytest.raises(DataError, match=r"tpr: expected a recall in \(0, 1\], got"):
+    with pytest.raises(DataError, match=r"tpr: expected a rate in \(0, 1\], got"):
         fpr_at_tpr(SCORES, LABELS, tpr)
 
 
@@ -220,7 +221,7 @@ ADVERSARIAL = {
     "big-endian": (FEW[0].astype(">f4"), FEW[1]),
     "int16": ((FEW[0] * 1000).astype(np.int16), FEW[1]),
     "uint8": ((np.exp(FEW[0]) * 3).astype(np.uint8), FEW[1]),
-    "int64 beyond float64": (2**53 + np.array([0, 1, 2, 1, 3]), LABELS),
+    "int64 to the end of float64": (2**53 - np.array([3, 1, 0, 1, 2]), LABELS),
     "a mask": (FEW[0] > 1, FEW[1]),
     "every other voxel": (FEW[0][::2], FEW[1][::2]),
     "volume": (FEW[0].reshape(10, 20, 100), FEW[1].reshape(10, 20, 100)),
@@ -239,6 +240,54 @@ def test_scikit_learn_agrees(case: tuple[Scores, Mask]) -> None:
         roc_auc_score(labels.ravel(), scores.ravel()), rel=1e-12
     )
     assert dice(scores >= summary.best_threshold, labels) == summary.best_dice
+
+
+@pytest.mark.parametrize("share", [0.02, 0.7])
+def test_a_ranking_takes_at_most_twelve_times_the_scores_memory(share: float) -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.random(500_000, np.float32)
+    labels = rng.random(len(scores)) < share
+    tracemalloc.start()
+    try:
+        ranking(scores, labels)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak <= 12 * scores.nbytes
+
+
+NOT_SCORES: dict[str, tuple[object, str]] = {
+    "complex": ([1j, 2j], "expected real numbers, got complex128"),
+    "dates": (np.array([1, 2], "M8[s]"), r"expected real numbers, got datetime64\[s\]"),
+    "strings": (["1", "2"], "expected real numbers, got <U1"),
+    "objects": ([2**70, 1], "expected real numbers, got object"),
+    "ragged": ([[1.0], [1.0, 2.0]], "expected an array, got rows of different lengths"),
+    "masked": (np.ma.masked_array([1.0, 2.0], [True, False]), "got a masked one"),
+    "integers that float64 skips": (2**53 + np.arange(2), "got int64 beyond them"),
+    "negative ones": (-(2**53) - np.arange(2), "got int64 beyond them"),
+    "long doubles": (np.array([1.0, 2.0], np.longdouble), "got float128 beyond them"),
+}
+
+
+@pytest.mark.parametrize(("scores", "text"), NOT_SCORES.values(), ids=NOT_SCORES)
+def test_what_is_no_score_is_refused(scores: Any, text: str) -> None:
+    with pytest.raises(DataError, match=f"scores: .*{text}"):
+        auroc(scores, [True, False])
+
+
+def test_labels_with_a_mask_are_refused() -> None:
+    labels: Any = np.ma.masked_array([True, False], [True, False])
+
+    with pytest.raises(DataError, match="labels: expected a plain array, got a masked"):
+        auroc([0.1, 0.2], labels)
+
+
+def test_a_recall_that_is_no_number_is_refused() -> None:
+    text: Any = "1"
+
+    with pytest.raises(DataError, match=r"tpr: expected a rate in \(0, 1\], got '1'"):
+        fpr_at_tpr(SCORES, LABELS, text)
 
 
 @pytest.mark.parametrize("label", [True, False])
@@ -265,7 +314,7 @@ def test_the_best_threshold_has_no_negative_zero() -> None:
 
 
 @pytest.mark.parametrize("metric", [average_precision, rank_summary])
-def test_metrics_take_at_most_twice_the_scores_memory(
+def test_metrics_take_at_most_twice_the_memory_of_scores_of_few_lesions(
     metric: Callable[..., object],
 ) -> None:
     rng = np.random.default_rng(0)

@@ -199,6 +199,18 @@ def test_where_friedman_finds_nothing_no_pair_is_tested() -> None:
     assert found.cliques == (found.methods,)
 
 
+def test_not_even_a_pair_beyond_the_critical_difference_is_tested_then() -> None:
+    rng = np.random.default_rng(41)
+    better = np.array([0, 0.5, 0.5, 0.5, 0.5, 1])
+    table = rng.normal(size=(6, 6)).round(1) + better
+
+    found = rank(table)
+
+    assert 0.05 < found.friedman_p < 0.051
+    assert found.average[-1] - found.average[0] > found.critical_difference + 0.05
+    assert found.cliques == (found.methods,)
+
+
 def test_methods_that_are_equal_everywhere_have_p_one() -> None:
     found = rank([[0.5, 0.5, 0.5]] * 6)
 
@@ -271,3 +283,27 @@ def test_wrong_shapes_and_infinite_means_are_refused() -> None:
         rank_methods([2.0, 1.0], ["brats"], ["ae", "ddpm"], higher=True)
     with pytest.raises(DataError, match="1 of 2 are infinite"):
         rank_methods([[2.0, np.inf]], ["brats"], ["ae", "ddpm"], higher=True)
+
+
+@pytest.mark.parametrize(("methods", "datasets"), [(1, 5), (0, 3), (3, 0), (3, -3)])
+def test_a_critical_difference_of_nothing_is_refused(
+    methods: int, datasets: int
+) -> None:
+    with pytest.raises(DataError, match=f"at least 2 .*, got {methods} and {datasets}"):
+        critical_difference(methods, datasets)
+
+
+def test_names_may_be_an_array() -> None:
+    names = np.array(["x", "y", "z"])
+
+    assert rank_methods([[1, 2, 3]], ["data"], names, True).methods == ("z", "y", "x")  # type: ignore[arg-type]
+
+
+def test_no_method_is_not_a_matter_of_a_paired_test() -> None:
+    found = rank_methods(np.zeros((1, 0)), ["data"], [], True)
+
+    assert found.reason == "too few methods (0; at least 3 needed)"
+
+
+def test_differences_below_rounding_of_the_largest_tie() -> None:
+    assert rank([[1e6, 1e-7, 2e-7, 3e-7]] * 6).average == (1, 3, 3, 3)

@@ -72,7 +72,27 @@ def test_perfect_reconstruction() -> None:
     inside = disc(image.shape)
 
     assert ssim(image, image, inside) == pytest.approx(1, rel=1e-12)
-    assert psnr(image, image, inside) == math.inf
+    assert psnr(image, image, inside) == pytest.approx(20 * math.log10(2**24))
+
+
+def test_no_error_is_better_than_what_float32_rounds_off() -> None:
+    image, _ = pair((30, 32, 3))
+    inside = disc(image.shape)
+
+    nearly = psnr(image, image + 1e-12, inside)
+
+    assert nearly == psnr(image, image, inside)
+    assert nearly > psnr(image, image + 1e-6, inside)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-170, 1e170, 1e200])
+def test_psnr_of_any_magnitude_is_the_same(size: float) -> None:
+    image, copy = pair((30, 32))
+    inside = disc(image.shape)
+
+    found = psnr(size * image, size * copy, inside)
+
+    assert found == pytest.approx(psnr(image, copy, inside), rel=1e-9)
 
 
 def test_ssim_in_one_window_is_the_papers() -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from uadbench.errors import DataError
 from uadbench.metrics import (
+    NO_LESION,
     PIXEL_STRATA,
     VOLUME_STRATA,
     size_stratum_ml,
@@ -20,6 +21,7 @@ Stratum = Callable[[float], str]
     ("pixels", "name"),
     [
         (0, "no lesion"),
+        (0.5, "small (< 200 px)"),
         (1, "small (< 200 px)"),
         (199, "small (< 200 px)"),
         (200, "medium (200-799 px)"),
@@ -28,7 +30,7 @@ Stratum = Callable[[float], str]
         (128 * 128, "large (>= 800 px)"),
     ],
 )
-def test_areas_are_grouped_as_in_the_paper(pixels: int, name: str) -> None:
+def test_areas_are_grouped_as_in_the_paper(pixels: float, name: str) -> None:
     assert size_stratum_px(pixels) == name
 
 
@@ -36,6 +38,7 @@ def test_areas_are_grouped_as_in_the_paper(pixels: int, name: str) -> None:
     ("volume", "name"),
     [
         (0.0, "no lesion"),
+        (1e-9, "small (< 1 mL)"),
         (0.001, "small (< 1 mL)"),
         (0.999, "small (< 1 mL)"),
         (1.0, "medium (1-10 mL)"),
@@ -52,7 +55,7 @@ def test_volumes_are_grouped_by_powers_of_ten(volume: float, name: str) -> None:
 
 @given(st.floats(0, 1e4), st.floats(0, 1e4))
 def test_a_larger_lesion_is_in_no_smaller_group(one: float, other: float) -> None:
-    order = ["no lesion", *(name for _, name in VOLUME_STRATA)]
+    order = [NO_LESION, *(name for _, name in VOLUME_STRATA)]
     small, large = sorted((one, other))
 
     assert order.index(size_stratum_ml(small)) <= order.index(size_stratum_ml(large))
@@ -64,6 +67,7 @@ def test_limits_rise_to_infinity(strata: tuple[tuple[float, str], ...]) -> None:
 
     assert limits == sorted(set(limits))
     assert limits[-1] == np.inf
+    assert NO_LESION not in dict(strata).values()
 
 
 @pytest.mark.parametrize("stratum", [size_stratum_px, size_stratum_ml])

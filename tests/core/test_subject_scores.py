@@ -92,7 +92,9 @@ def test_scores_that_are_not_finite_are_refused(pooling: Pooling, bad: float) ->
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.1, np.nan])
 def test_fractions_that_are_none_are_refused(fraction: float) -> None:
-    with pytest.raises(DataError, match=r"fraction: expected a number in \[0, 1\]"):
+    with pytest.raises(
+        DataError, match=r"fraction: expected a finite number in \[0, 1\]"
+    ):
         brain_top([0.1, 0.2], fraction)
 
 

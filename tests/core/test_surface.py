@@ -256,6 +256,13 @@ def test_surface_dice_is_a_fraction_that_grows_with_the_tolerance(
     assert surface_dice(*case, 1e3) == 1
 
 
+def test_a_distance_just_beyond_the_tolerance_is_not_within_it() -> None:
+    given = voxels((0, 0, 0)), voxels((2, 0, 0)), (1.0005, 1.0, 1.0)
+
+    assert surface_dice(*given, 2.0) == 0
+    assert surface_dice(*given, 2.001) == 1
+
+
 @pytest.mark.parametrize("steps", range(1, 9))
 def test_a_distance_that_equals_the_tolerance_is_within_it(steps: int) -> None:
     # A header's float32 reads 1.1 mm as 1.10000002, and a product rounds once more.
@@ -311,13 +318,27 @@ def test_masks_of_other_shapes_or_kinds_are_refused(metric: SurfaceMetric) -> No
         metric(mask[1:], mask, MM)
     with pytest.raises(DataError, match="ref: expected bool, got uint8"):
         metric(mask, mask.view(np.uint8), MM)
-    with pytest.raises(DataError, match="size in mm for each of 0 axes"):
-        metric(np.array(True), np.array(True), ())
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("ndim", [0, 1, 4])
+def test_masks_that_are_no_image_are_refused(metric: SurfaceMetric, ndim: int) -> None:
+    mask = np.ones((3,) * ndim, bool)
+
+    with pytest.raises(DataError, match=r"expected shape \(X, Y\) or \(X, Y, Z\), got"):
+        metric(mask, mask, (1.0,) * ndim)
+
+
+def test_spacings_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(DataError, match="spacing: expected real numbers, got <U1"):
+        hausdorff95(voxels((1, 1, 1)), voxels((1, 1, 1)), ["a", "b", "c"])
 
 
 @pytest.mark.parametrize("tolerance", [-0.1, np.nan, np.inf])
 def test_tolerances_that_are_none_are_refused(tolerance: float) -> None:
-    with pytest.raises(DataError, match=r"tolerance: expected a number in \[0, inf\]"):
+    with pytest.raises(
+        DataError, match="tolerance: expected a finite number from 0 up"
+    ):
         surface_dice(voxels((1, 1, 1)), voxels((1, 1, 1)), MM, tolerance)
 
 

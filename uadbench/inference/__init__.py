@@ -13,7 +13,11 @@ from .bootstrap import (
     intervals,
 )
 from .comparability import Origin, check_comparable
-from .hierarchical import Hierarchical, hierarchical_interval
+from .hierarchical import (
+    Hierarchical,
+    hierarchical_interval,
+    hierarchical_intervals,
+)
 from .paired import Paired, compare_to
 from .ranks import Ranks, critical_difference, rank_methods
 from .subjects import subject_means
@@ -30,6 +34,7 @@ __all__ = [
     "critical_difference",
     "few_subjects",
     "hierarchical_interval",
+    "hierarchical_intervals",
     "interval",
     "intervals",
     "rank_methods",

@@ -1,9 +1,10 @@
 """95 % bootstrap intervals of a mean over subjects.
 
 The mean, not the median, whose bootstrap interval covers far less than it says. That of
-a mean covers its 95 % from about fifty subjects up; less if the values are very skewed:
-of 10,000 lognormal samples (sigma 1) it covered the mean in 88 % (n = 30), 90 % (50),
-92 % (100) and 93 % (200).
+a mean covers its 95 % from about fifty subjects up. With fewer it is too narrow: of
+2000 normal samples it covered the mean in 72 % (n = 3), 84 % (5), 89 % (10) and 93 %
+(18). So it is if the values are very skewed: of 10,000 lognormal samples (sigma 1) in
+88 % (n = 30), 90 % (50), 92 % (100) and 93 % (200).
 """
 
 from collections.abc import Iterable
@@ -15,8 +16,8 @@ from numpy.typing import ArrayLike
 from .resampling import FEWEST, acceleration, bca, differ, draw
 from .subjects import Floats, as_values, subject_means
 
-# Below this an interval is too narrow by some percent, and still wider than most
-# differences between methods.
+# Below this an interval is too narrow, and still wider than most differences between
+# methods.
 FEW_SUBJECTS = 50
 
 
@@ -26,7 +27,8 @@ class Interval:
 
     Attributes:
         mean: of the subjects, each counting once; NaN if none is defined.
-        low: lower end; NaN for fewer than three subjects, or if all are equal.
+        low: lower end; NaN for fewer than three subjects, or if all are equal up to a
+            part in 1e9.
         high: upper end; NaN where `low` is.
         n: values that are defined.
         undefined: values that are NaN, and left out.
@@ -55,10 +57,10 @@ def interval(values: Iterable[float], groups: ArrayLike | None = None) -> Interv
         groups: (N,) the subject of each value; None if each has a subject of its own.
 
     Raises:
-        DataError: a value is infinite, or the shapes don't fit.
+        DataError: a value is infinite or no number, or the shapes don't fit.
     """
     listed = values if isinstance(values, np.ndarray) else list(values)
-    return intervals(as_values(listed, "(N,)")[np.newaxis], groups)[0]
+    return intervals(as_values(listed, "(N,)", 1)[np.newaxis], groups)[0]
 
 
 def intervals(values: ArrayLike, groups: ArrayLike | None = None) -> list[Interval]:
@@ -68,9 +70,9 @@ def intervals(values: ArrayLike, groups: ArrayLike | None = None) -> list[Interv
     about as much as two.
 
     Raises:
-        DataError: a value is infinite, or the shapes don't fit.
+        DataError: a value is infinite or no number, or the shapes don't fit.
     """
-    every = as_values(values, "(M, N)")
+    every = as_values(values, "(M, N)", 2)
     # Sorting puts NaN last, and makes the result independent of the subjects' order.
     ordered = np.sort(subject_means(every, groups), axis=1)
     subjects = (~np.isnan(ordered)).sum(axis=1)
@@ -92,8 +94,9 @@ def few_subjects(subjects: int) -> str:
     if subjects >= FEW_SUBJECTS:
         return ""
     return (
-        f"Only {subjects} test subjects: intervals are wide, and a small "
-        "difference between methods may be chance."
+        f"Only {subjects} test subject{'s' if subjects != 1 else ''}: the 95 % "
+        "intervals are too narrow (of 5 subjects they cover 84 %, of 10 89 %, of 18 "
+        "93 %), and a small difference between methods may be chance."
     )
 
 

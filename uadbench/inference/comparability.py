@@ -30,8 +30,8 @@ def check_comparable(origins: Mapping[str, Origin]) -> None:
     """Raise unless results, by the name of their run, may be ranked together.
 
     They may if protocol and supervision are the same for all, none of them was chosen
-    on test labels, and each dataset holds the same data for all of its runs. Datasets
-    may differ: over them ranks are averaged.
+    on test labels, and each dataset is known to hold the same data for all of its runs.
+    Datasets may differ: over them ranks are averaged.
 
     Raises:
         UsageError: with what differs, in which runs, and what to do.
@@ -54,13 +54,22 @@ def check_comparable(origins: Mapping[str, Origin]) -> None:
         )
         raise UsageError(msg)
     for dataset in dict.fromkeys(origin.dataset for origin in origins.values()):
+        hashes = {
+            run: origin.data_hash
+            for run, origin in origins.items()
+            if origin.dataset == dataset
+        }
+        unknown = [run for run, data_hash in hashes.items() if not data_hash]
+        if unknown and len(hashes) > 1:
+            msg = (
+                f"ranks: expected one data hash of '{dataset}', but none is recorded "
+                f"for {', '.join(unknown)}: can't tell whether the scored cases are "
+                "the same. Repeat 'uadbench run' anew."
+            )
+            raise UsageError(msg)
         _check_same(
             f"data hash of '{dataset}'",
-            {
-                run: origin.data_hash or "unknown"
-                for run, origin in origins.items()
-                if origin.dataset == dataset
-            },
+            hashes,
             "The scored cases are not the same: repeat 'uadbench run' with the same "
             "options to finish a run with failed cases, or anew if the data changed.",
         )

@@ -13,8 +13,10 @@ from numpy.typing import ArrayLike
 from uadbench.errors import DataError
 
 from .bootstrap import Interval, intervals
-from .resampling import FEWEST, acceleration, bca, differ, draw
+from .resampling import LEVEL
 from .subjects import Floats, as_values, subject_means
+
+FEWEST_SEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,24 @@ class Hierarchical:
         over_subjects: "how well do these trained models do, on average, on new
             subjects?" Seeds are averaged, then subjects resampled: a repeated seed
             changes nothing, and many seeds are not many subjects.
-        over_both: "how well would the method do, trained anew, on new subjects?"
-            Subjects and seeds are both resampled, apart from each other (the pigeonhole
-            bootstrap of Owen 2007). No ends for fewer than three seeds; few seeds show
-            too little of their variance (of S seeds a fraction (S - 1) / S), so that it
-            is at least as wide as this.
+        over_both: "how well would the method do, trained anew, on new subjects?" Never
+            narrower. To each end's distance from the mean, that of Student's interval
+            of the seeds' means is added in quadrature (MOVER: Zou and Donner, Stat Med
+            2008), which takes seeds for normal. No ends for fewer than three seeds, or
+            where `over_subjects` has none.
         spread: "how much does one training differ from the next?" Standard deviation
             over seeds of the mean over subjects; NaN for one seed.
         seeds: their number.
+
+    Three seeds tell little about a fourth: Student's quantile is 4.3, where that of
+    many is 2.0. Of 4000 simulated tables `over_both` covered the true mean, by standard
+    deviations of seeds, subjects and the rest, and by seeds S and subjects N, in
+
+                          3, 30   3, 100  5, 100  8, 100
+        0.1, 0.02, 0.02   95.4 %  95.3 %  95.2 %  95.2 %
+        0.1, 0.2, 0.1     97.8 %  96.6 %  95.6 %  95.5 %
+        0.02, 0.2, 0.1    96.8 %  97.5 %  96.3 %  95.7 %
+        0, 0, 0.2         99.4 %  99.6 %  99.3 %  99.4 %
     """
 
     over_subjects: Interval
@@ -53,46 +65,61 @@ def hierarchical_interval(
         groups: (N,) the subject of each scan; None if each has a subject of its own.
 
     Raises:
-        DataError: a value is infinite, there is no seed, or the shapes don't fit.
+        DataError: a value is infinite or no number, there is no seed, or the shapes
+            don't fit.
     """
-    every = as_values(values, "(S, N)")
-    if not len(every):
+    return hierarchical_intervals(as_values(values, "(S, N)", 2)[np.newaxis], groups)[0]
+
+
+def hierarchical_intervals(
+    values: ArrayLike, groups: ArrayLike | None = None
+) -> list[Hierarchical]:
+    """Return `hierarchical_interval` of each of (M, S, N): M metrics of the same scans.
+
+    Raises:
+        DataError: a value is infinite or no number, there is no seed, or the shapes
+            don't fit.
+    """
+    every = as_values(values, "(M, S, N)", 3)
+    seeds = every.shape[1]
+    if not seeds:
         msg = "values: expected a row for each seed, got none."
         raise DataError(msg)
-    (over_subjects,) = intervals(every.mean(axis=0, keepdims=True), groups)
-    complete = np.where(np.isnan(every).any(axis=0), np.nan, every)
+    return [
+        _crossed(over_subjects, _seed_means(crossed, groups))
+        for over_subjects, crossed in zip(
+            intervals(every.mean(axis=1), groups), every, strict=True
+        )
+    ]
+
+
+def _seed_means(crossed: Floats, groups: ArrayLike | None) -> Floats:
+    """Return the mean over subjects of each seed (S,), of scans that all define."""
+    complete = np.where(np.isnan(crossed).any(axis=0), np.nan, crossed)
     members = subject_means(complete, groups)
-    crossed = members[:, ~np.isnan(members[0])]
-    low, high = _crossed_ends(crossed)
+    defined = members[:, ~np.isnan(members[0])]
+    return np.asarray(
+        defined.mean(axis=1) if defined.size else np.full(len(crossed), np.nan)
+    )
+
+
+def _crossed(over_subjects: Interval, seed_means: Floats) -> Hierarchical:
+    from scipy.special import stdtrit
+
+    seeds, mean = len(seed_means), over_subjects.mean
+    # Squares of what is far from 1 would leave the range of numbers.
+    size = np.abs(seed_means).max() or 1.0
     spread = float("nan")
-    if len(crossed) > 1 and crossed.size:
-        spread = float(crossed.mean(axis=1).std(ddof=1))
+    if seeds > 1:
+        spread = float((seed_means / size).std(ddof=1) * size)
+    low, high = float("nan"), float("nan")
+    if seeds >= FEWEST_SEEDS:
+        student = float(stdtrit(seeds - 1, (1 + LEVEL) / 2)) * spread / np.sqrt(seeds)
+        low = float(mean - np.hypot(mean - over_subjects.low, student))
+        high = float(mean + np.hypot(over_subjects.high - mean, student))
     return Hierarchical(
         over_subjects=over_subjects,
         over_both=replace(over_subjects, low=low, high=high),
         spread=spread,
-        seeds=len(every),
+        seeds=seeds,
     )
-
-
-def _crossed_ends(crossed: Floats) -> tuple[float, float]:
-    """Return the ends of the interval that resamples both axes of (seeds, subjects)."""
-    seeds, subjects = crossed.shape
-    if min(seeds, subjects) < FEWEST:
-        return float("nan"), float("nan")
-    seed_means, means = crossed.mean(axis=1), crossed.mean(axis=0)
-    if not (differ(seed_means[np.newaxis]) | differ(means[np.newaxis])):
-        return float("nan"), float("nan")
-    # In an order of their own, so that the order of runs and cases means nothing.
-    crossed = crossed[np.argsort(seed_means)][:, np.argsort(means)]
-    mean, size = crossed.mean(), np.ptp(crossed)
-    apart = (crossed - mean) / size
-    by_seed = np.concatenate([counts @ apart for counts in draw(seeds, seed=1)])
-    start, sums = 0, []
-    for counts in draw(subjects, seed=0):
-        stop = start + len(counts)
-        sums.append((by_seed[start:stop] * counts).sum(axis=1))
-        start = stop
-    moved = acceleration(apart.mean(axis=1)[np.newaxis], apart.mean(axis=0)[np.newaxis])
-    ((low, high),) = bca(np.concatenate(sums)[np.newaxis] / crossed.size, moved)
-    return float(mean + size * low), float(mean + size * high)

@@ -6,6 +6,7 @@ subjects and seeds its means are made of.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,7 +73,8 @@ def rank_methods(
 
     Raises:
         UsageError: the metric has no better side.
-        DataError: a value is infinite, a name occurs twice, or the shapes don't fit.
+        DataError: a value is infinite or no number, a name occurs twice, or the
+            shapes don't fit.
     """
     means = _checked(table, datasets, methods)
     if higher is None:
@@ -109,8 +111,18 @@ def critical_difference(methods: int, datasets: int) -> float:
     q sqrt(k (k + 1) / (6 N)) for k methods, two at least, and N datasets, where q is
     the 95 % quantile of the studentized range with infinitely many degrees of freedom,
     divided by the square root of 2 (Demsar 2006, section 3.2.2).
+
+    Raises:
+        DataError: there are fewer than two methods, or no dataset.
     """
     from scipy.stats import studentized_range
+
+    if methods < 2 or datasets < 1:
+        msg = (
+            "critical difference: expected at least 2 methods and 1 dataset, "
+            f"got {methods} and {datasets}."
+        )
+        raise DataError(msg)
 
     quantile = float(studentized_range.ppf(1 - ALPHA, methods, np.inf))
     return quantile / math.sqrt(2) * math.sqrt(methods * (methods + 1) / (6 * datasets))
@@ -119,7 +131,7 @@ def critical_difference(methods: int, datasets: int) -> float:
 def _checked(
     table: ArrayLike, datasets: Sequence[str], methods: Sequence[str]
 ) -> Floats:
-    means = as_values(table, "(datasets, methods)")
+    means = as_values(table, "(datasets, methods)", 2)
     if means.shape != (len(datasets), len(methods)):
         msg = (
             f"ranks: expected shape ({len(datasets)}, {len(methods)}), a row for each "
@@ -127,7 +139,7 @@ def _checked(
         )
         raise DataError(msg)
     for what, names in (("dataset", datasets), ("method", methods)):
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := [name for name, times in Counter(names).items() if times > 1]:
             msg = (
                 f"ranks: {what} '{twice[0]}' occurs more than once. Repetitions are "
                 "not observations: average the seeds first."
@@ -167,10 +179,8 @@ def _spans(average: Floats, reach: float) -> list[tuple[int, int]]:
 
 def _reason(datasets: int, methods: int) -> str:
     if methods < FEWEST_METHODS:
-        return (
-            f"too few methods ({methods}; at least {FEWEST_METHODS} needed): "
-            "compare two with a paired test"
-        )
+        pair = ": compare two with a paired test" if methods == 2 else ""
+        return f"too few methods ({methods}; at least {FEWEST_METHODS} needed){pair}"
     if datasets < FEWEST_DATASETS:
         return f"too few datasets ({datasets}; at least {FEWEST_DATASETS} needed)"
     return ""

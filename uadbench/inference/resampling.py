@@ -19,7 +19,9 @@ FEWEST = 3
 # Counts held at a time: 8 MiB, whatever the number of members.
 BLOCK = 1 << 20
 # Members differ by 1 in all: what rounding leaves of an equal mean is far below this.
-ROUNDING = 1e-12
+EQUAL_MEANS = 1e-12
+# Of the largest value: values as near as this to each other are equal.
+EQUAL_VALUES = 1e-9
 
 
 def draw(members: int, seed: int) -> Iterator[Floats]:
@@ -40,18 +42,17 @@ def draw(members: int, seed: int) -> Iterator[Floats]:
 def differ(values: Floats) -> NDArray[np.bool_]:
     """Return for each row (M, n) whether its values differ by more than rounding."""
     largest = np.abs(values).max(axis=1, initial=0.0)
-    return np.asarray(np.ptp(values, axis=1) > 1e-9 * largest)
+    return np.asarray(np.ptp(values, axis=1) > EQUAL_VALUES * largest)
 
 
-def acceleration(*influences: Floats) -> Floats:
-    """Return a_hat (M,) of samples that are resampled apart.
+def acceleration(influences: Floats) -> Floats:
+    """Return a_hat (M,) of samples.
 
     Args:
-        influences: of each sample (M, n), by how much each member moves the estimate:
-            of a mean, the member's difference from it, as the jackknife finds it.
+        influences: (M, n), by how much each member moves the estimate: of a mean, the
+            member's difference from it, as the jackknife finds it.
     """
-    cubes = sum((u**3).sum(axis=1) / u.shape[1] ** 3 for u in influences)
-    squares = sum((u**2).sum(axis=1) / u.shape[1] ** 2 for u in influences)
+    cubes, squares = (influences**3).sum(axis=1), (influences**2).sum(axis=1)
     return np.asarray(cubes / squares**1.5 / 6)
 
 
@@ -67,7 +68,9 @@ def bca(resampled: Floats, a_hat: Floats) -> Floats:
 
     ordered = np.sort(resampled, axis=1)
     # Equal estimates count half; a sum in another order is equal up to rounding.
-    below = (ordered < -ROUNDING).mean(axis=1) + (ordered <= ROUNDING).mean(axis=1)
+    below = (ordered < -EQUAL_MEANS).mean(axis=1) + (ordered <= EQUAL_MEANS).mean(
+        axis=1
+    )
     z0_hat = ndtri(below / 2)[:, np.newaxis]
     z_alpha = ndtri([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     moved = z0_hat + z_alpha

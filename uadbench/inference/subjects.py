@@ -6,22 +6,36 @@ from numpy.typing import ArrayLike, NDArray
 from uadbench.errors import DataError
 
 Floats = NDArray[np.float64]
+LARGEST = 1e300
 
 
-def as_values(values: ArrayLike, expected: str) -> Floats:
-    """Return values as float64; `expected` is their shape, such as "(M, N)".
+def as_values(values: ArrayLike, expected: str, ndim: int) -> Floats:
+    """Return values as float64, of `ndim` axes that messages call `expected`.
 
     Raises:
-        DataError: the number of axes differs, or a value is infinite.
+        DataError: the number of axes differs, or a value is infinite or nearly so,
+            masked, or no number.
     """
-    every = np.asarray(values, np.float64)
-    if every.ndim != len(expected.split()):
+    try:
+        given = np.asanyarray(values)
+    except ValueError:
+        msg = f"values: expected shape {expected}, got rows of different lengths."
+        raise DataError(msg) from None
+    if isinstance(given, np.ma.MaskedArray) or given.dtype.kind not in "biuf":
+        msg = (
+            f"values: expected numbers, got {type(given).__name__} of {given.dtype}. "
+            "A metric that is undefined is NaN."
+        )
+        raise DataError(msg)
+    every = np.asarray(given, np.float64)
+    if every.ndim != ndim:
         msg = f"values: expected shape {expected}, got {every.shape}."
         raise DataError(msg)
-    infinite = int(np.isinf(every).sum())
+    # Beyond LARGEST a sum may leave the range of numbers.
+    infinite = int((np.abs(every) > LARGEST).sum())
     if infinite:
         msg = (
-            f"values: {infinite} of {every.size} are infinite. "
+            f"values: {infinite} of {every.size} are infinite or beyond {LARGEST:.0e}. "
             "A metric that is undefined is NaN."
         )
         raise DataError(msg)
@@ -36,7 +50,7 @@ def subject_means(values: Floats, groups: ArrayLike | None) -> Floats:
         groups: (N,) the subject of each scan; None if each has a subject of its own.
 
     Raises:
-        DataError: there is not one group for each scan.
+        DataError: there is not one group for each scan, or one is None or NaN.
     """
     if groups is None:
         return values
@@ -46,6 +60,10 @@ def subject_means(values: Floats, groups: ArrayLike | None) -> Floats:
             f"groups: expected {values.shape[1]}, the subject of each value, "
             f"got shape {names.shape}."
         )
+        raise DataError(msg)
+    unknown = [name for name in names.tolist() if name is None or name != name]
+    if unknown:
+        msg = f"groups: expected the subject of each value, got {unknown[0]} for some."
         raise DataError(msg)
     distinct, column = np.unique(names, return_inverse=True)
     totals = np.zeros((len(distinct), len(values)))

@@ -28,7 +28,13 @@ from .ranking import (
     ranking,
 )
 from .reconstruction import psnr, ssim
-from .strata import PIXEL_STRATA, VOLUME_STRATA, size_stratum_ml, size_stratum_px
+from .strata import (
+    NO_LESION,
+    PIXEL_STRATA,
+    VOLUME_STRATA,
+    size_stratum_ml,
+    size_stratum_px,
+)
 from .streaming import Estimate, ScoreCurve
 from .subjects import SUBJECT_SCORES, brain_max, brain_mean, brain_top
 from .surface import (
@@ -41,6 +47,7 @@ from .surface import (
 
 __all__ = [
     "METRICS",
+    "NO_LESION",
     "PIXEL_STRATA",
     "SUBJECT_SCORES",
     "VOLUME_STRATA",

@@ -1,5 +1,8 @@
 """What metrics take: arrays of one shape, finite scores, bool masks, spacings in mm."""
 
+from numbers import Real
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -10,6 +13,8 @@ Bools = NDArray[np.bool_]
 # NIfTI headers keep spacings as float32, so that 3 x 1.1 mm reads 3.3000001: a length
 # or a volume this near to a limit is equal to it.
 ROUNDING = 1e-6
+# Beyond, float64 skips some.
+EXACT_INTEGERS = 2**53
 
 
 def as_scores(
@@ -18,21 +23,34 @@ def as_scores(
     """Return scores and labels, each (N,).
 
     Raises:
-        DataError: shapes differ, scores are not finite, or labels are not bool.
+        DataError: shapes differ, scores are not finite or not numbers that float64
+            holds exactly, or labels are not bool.
     """
-    values, truth = np.asarray(scores), np.asarray(labels)
+    values, truth = _as_array("scores", scores), _as_array("labels", labels)
     _same_shape("scores", values, "labels", truth)
     _is_bool("labels", truth)
-    return as_finite("scores", values).ravel(), truth.ravel()
+    # A threshold is returned as float64: it must be one of the scores.
+    values = as_finite("scores", values)
+    if values.dtype.itemsize > 8 or (
+        values.dtype.kind in "iu"
+        and values.size
+        and (values.max() > EXACT_INTEGERS or values.min() < -EXACT_INTEGERS)
+    ):
+        msg = (
+            f"scores: expected numbers that float64 holds exactly, got {values.dtype} "
+            "beyond them. Round them first."
+        )
+        raise DataError(msg)
+    return values.ravel(), truth.ravel()
 
 
 def as_finite(name: str, values: ArrayLike) -> NDArray[np.floating]:
-    """Return numbers as an array.
+    """Return real numbers as an array.
 
     Raises:
-        DataError: one of them is NaN or infinite.
+        DataError: one of them is NaN, infinite, masked or no real number.
     """
-    array = np.asarray(values)
+    array = _as_numbers(name, values)
     finite = int(np.isfinite(array).sum())
     if finite < array.size:
         broken = array.size - finite
@@ -47,7 +65,7 @@ def as_masks(pred: ArrayLike, ref: ArrayLike) -> tuple[Bools, Bools]:
     Raises:
         DataError: shapes differ, or a mask is not bool.
     """
-    found, truth = np.asarray(pred), np.asarray(ref)
+    found, truth = _as_array("pred", pred), _as_array("ref", ref)
     _same_shape("pred", found, "ref", truth)
     _is_bool("pred", found)
     _is_bool("ref", truth)
@@ -62,7 +80,7 @@ def as_scores_inside(
     Raises:
         DataError: shapes differ, scores inside are not finite, or a mask is not bool.
     """
-    values, truth = np.asarray(scores), np.asarray(labels)
+    values, truth = _as_array("scores", scores), _as_array("labels", labels)
     _same_shape("scores", values, "labels", truth)
     chosen = as_inside(inside, truth.shape)
     return as_scores(values[chosen], truth[chosen])[0], truth, chosen
@@ -76,7 +94,7 @@ def as_inside(inside: ArrayLike | None, shape: tuple[int, ...]) -> Bools:
     """
     if inside is None:
         return np.ones(shape, np.bool_)
-    chosen = np.asarray(inside)
+    chosen = _as_array("inside", inside)
     _is_bool("inside", chosen)
     if chosen.shape != shape:
         msg = f"inside has shape {chosen.shape}, but the image has {shape}."
@@ -90,7 +108,7 @@ def as_spacing(spacing: ArrayLike, ndim: int) -> NDArray[np.float64]:
     Raises:
         DataError: there are more or fewer, or one is not positive and finite.
     """
-    sizes = np.asarray(spacing, np.float64)
+    sizes = _as_numbers("spacing", spacing).astype(np.float64)
     if not ndim or sizes.shape != (ndim,):
         msg = f"spacing: expected a size in mm for each of {ndim} axes, got {sizes}."
         raise DataError(msg)
@@ -106,10 +124,28 @@ def as_number(name: str, value: float, low: float, high: float = np.inf) -> floa
     Raises:
         DataError: it does not, or is not a finite number.
     """
-    if not (np.isfinite(value) and low <= value <= high):
-        msg = f"{name}: expected a number in [{low:g}, {high:g}], got {value}."
+    if not (_is_finite(value) and low <= value <= high):
+        bounds = f"in [{low:g}, {high:g}]" if high < np.inf else f"from {low:g} up"
+        msg = f"{name}: expected a finite number {bounds}, got {value!r}."
         raise DataError(msg)
     return value
+
+
+def as_rate(name: str, value: float) -> float:
+    """Return an option that lies in (0, 1].
+
+    Raises:
+        DataError: it does not.
+    """
+    if not (_is_finite(value) and 0 < value <= 1):
+        msg = f"{name}: expected a rate in (0, 1], got {value!r}."
+        raise DataError(msg)
+    return value
+
+
+def fraction(part: int, whole: int) -> float:
+    """Return part / whole; NaN if whole is 0."""
+    return part / whole if whole else float("nan")
 
 
 def bounding_box(mask: Bools) -> tuple[slice, ...]:
@@ -122,6 +158,30 @@ def bounding_box(mask: Bools) -> tuple[slice, ...]:
         box.append(edge)
         mask = np.moveaxis(mask[edge], 0, -1)
     return tuple(box)
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, Real) and bool(np.isfinite(float(value)))
+
+
+def _as_array(name: str, values: ArrayLike) -> NDArray[Any]:
+    if isinstance(values, np.ma.MaskedArray):
+        # numpy would drop the mask in silence.
+        msg = f"{name}: expected a plain array, got a masked one. Pass what counts."
+        raise DataError(msg)
+    try:
+        return np.asarray(values)
+    except ValueError:
+        msg = f"{name}: expected an array, got rows of different lengths."
+        raise DataError(msg) from None
+
+
+def _as_numbers(name: str, values: ArrayLike) -> NDArray[Any]:
+    array = _as_array(name, values)
+    if array.dtype.kind not in "biuf":
+        msg = f"{name}: expected real numbers, got {array.dtype}."
+        raise DataError(msg)
+    return array
 
 
 def _same_shape(

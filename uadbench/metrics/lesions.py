@@ -19,9 +19,11 @@ from .arrays import (
     as_inside,
     as_masks,
     as_number,
+    as_rate,
     as_scores_inside,
     as_spacing,
     bounding_box,
+    fraction,
 )
 
 Curve = NDArray[np.float64]
@@ -51,22 +53,24 @@ class LesionDetection:
 
     @property
     def precision(self) -> float:
-        """TP / (TP + FP); NaN if both are 0, as for an empty prediction."""
-        return _fraction(
-            self.true_positives, self.true_positives + self.false_positives
-        )
+        """TP / (TP + FP); if both are 0, 0 with a lesion, and NaN without.
+
+        Who finds nothing where there is something is not precise: see `overlap`.
+        """
+        findings = self.true_positives + self.false_positives
+        return fraction(self.true_positives, findings or self.lesions)
 
     @property
     def recall(self) -> float:
         """TP / lesions; NaN without lesion."""
-        return _fraction(self.true_positives, self.lesions)
+        return fraction(self.true_positives, self.lesions)
 
     @property
     def f1(self) -> float:
         """2 TP / (2 TP + FP + missed); NaN without lesion."""
         if not self.lesions:
             return float("nan")
-        return _fraction(
+        return fraction(
             2 * self.true_positives,
             self.true_positives + self.false_positives + self.lesions,
         )
@@ -165,9 +169,7 @@ def pro(
             `max_fpr` is not in (0, 1].
     """
     values, truth, chosen = as_scores_inside(scores, labels, inside)
-    if not 0 < max_fpr <= 1:
-        msg = f"max_fpr: expected a rate in (0, 1], got {max_fpr}."
-        raise DataError(msg)
+    as_rate("max_fpr", max_fpr)
     numbers, sizes = _components(truth, chosen)
     healthy = numbers == 0
     if healthy.all() or not healthy.any():
@@ -213,7 +215,3 @@ def _covered(numbers: Counts, cover: Bools, sizes: Counts, overlap: float) -> Bo
     # A product would round where a quotient is the nearest number to the fraction.
     share = np.divide(hits, sizes, out=np.zeros(len(sizes)), where=sizes > 0)
     return (share > 0) & (share >= overlap)
-
-
-def _fraction(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")

@@ -1,7 +1,9 @@
 """Metrics of a mask against a reference: all follow from four counts of voxels.
 
-Without lesion in the reference Dice, Jaccard and recall are NaN, without prediction
-precision is, without healthy voxel the false-positive rate is.
+Without lesion in the reference Dice, Jaccard and recall are NaN, without healthy voxel
+the false-positive rate is. Precision without prediction is 0 if there is a lesion: were
+it NaN, a method would raise its mean by abstaining where it is likely to be wrong. With
+neither it is NaN, since scikit-learn's 0 would punish who is right.
 """
 
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .arrays import as_masks
+from .arrays import as_masks, fraction
 
 
 @dataclass(frozen=True)
@@ -58,17 +60,17 @@ class Confusion:
     @property
     def precision(self) -> float:
         """See `precision`."""
-        return _fraction(self.true_positives, self.predicted)
+        return fraction(self.true_positives, self.predicted or self.positives)
 
     @property
     def recall(self) -> float:
         """See `recall`."""
-        return _fraction(self.true_positives, self.positives)
+        return fraction(self.true_positives, self.positives)
 
     @property
     def false_positive_rate(self) -> float:
         """See `false_positive_rate`."""
-        return _fraction(self.false_positives, self.negatives)
+        return fraction(self.false_positives, self.negatives)
 
     def metrics(self) -> dict[str, float]:
         """Return the metrics of tables by name; Jaccard is Dice in other words."""
@@ -111,7 +113,10 @@ def jaccard(pred: ArrayLike, ref: ArrayLike) -> float:
 
 
 def precision(pred: ArrayLike, ref: ArrayLike) -> float:
-    """Return the fraction of predicted voxels that are lesion; NaN if none is."""
+    """Return the fraction of predicted voxels that are lesion.
+
+    If none is predicted, it is 0 with a lesion in the reference, and NaN without.
+    """
     return confusion(pred, ref).precision
 
 
@@ -123,7 +128,3 @@ def recall(pred: ArrayLike, ref: ArrayLike) -> float:
 def false_positive_rate(pred: ArrayLike, ref: ArrayLike) -> float:
     """Return the fraction of healthy voxels that are predicted; NaN without one."""
     return confusion(pred, ref).false_positive_rate
-
-
-def _fraction(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")

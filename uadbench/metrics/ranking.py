@@ -6,9 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uadbench.errors import DataError
-
-from .arrays import as_scores
+from .arrays import as_rate, as_scores
 from .steps import RecallSteps, recall_steps, sort_values
 
 
@@ -95,7 +93,7 @@ class RankSummary:
 
 
 def ranking(scores: ArrayLike, labels: ArrayLike) -> Ranking:
-    """Return the counts at every threshold; it may take ten times the scores' memory.
+    """Return the counts at every threshold, in up to twelve times the scores' memory.
 
     `rank_summary` is faster where the curves themselves are not asked for.
 
@@ -183,10 +181,7 @@ def fpr_at_tpr(scores: ArrayLike, labels: ArrayLike, tpr: float = 0.95) -> float
         DataError: `tpr` is outside (0, 1], shapes differ, scores are not finite, or
             labels are not bool.
     """
-    if not 0 < tpr <= 1:
-        msg = f"tpr: expected a recall in (0, 1], got {tpr}."
-        raise DataError(msg)
-    return recall_steps(scores, labels).fpr_at_tpr(tpr)
+    return recall_steps(scores, labels).fpr_at_tpr(as_rate("tpr", tpr))
 
 
 def _ratio(counts: NDArray[np.int64], total: int) -> NDArray[np.float64]:

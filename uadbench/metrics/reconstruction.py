@@ -12,6 +12,7 @@ from uadbench.errors import DataError
 from .arrays import Bools, as_finite, as_inside
 
 WINDOW = 11  # px: 3.5 sigma of 1.5 px to each side, as in Wang et al.
+HIGHEST = float(20 * np.log10(2.0**24))  # dB
 Image = NDArray[np.float64]
 
 
@@ -73,15 +74,22 @@ def psnr(
 ) -> float:
     """Return the peak signal-to-noise ratio over the voxels inside, in dB.
 
-    10 log10(data_range^2 / mean squared error); infinite if nothing differs. Arguments,
-    NaN and errors are those of `ssim`, but for the size, which does not matter.
+    10 log10(data_range^2 / mean squared error), but at most 144.5, an error of 2^-24 of
+    the range: what float32 rounds off. So a perfect copy has the best value, and not an
+    infinite one, which no mean survives. Arguments, NaN and errors are those of `ssim`,
+    but for the size, which does not matter.
     """
     original, copy, chosen = _checked(image, reconstruction, inside)
     span = _data_range(original, chosen, data_range)
     if np.isnan(span):
         return float("nan")
-    error = float(np.mean((original - copy)[chosen] ** 2))
-    return float(10 * np.log10(span**2 / error)) if error else float("inf")
+    apart = np.abs(original - copy)[chosen]
+    largest = float(apart.max())
+    if not largest:
+        return HIGHEST
+    # Relative to the largest, since a square may leave the range of numbers.
+    error = np.log10(largest) + np.log10(np.mean((apart / largest) ** 2)) / 2
+    return float(min(20 * (np.log10(span) - error), HIGHEST))
 
 
 def _checked(

@@ -94,8 +94,8 @@ class RecallSteps:
 def recall_steps(scores: ArrayLike, labels: ArrayLike) -> RecallSteps:
     """Return the exact steps of scores: one sort of values, without an argsort.
 
-    Extra memory: a copy of the scores (float16: twice that) and about 80 bytes for each
-    distinct lesion score.
+    Extra memory: a copy of the scores (float16: two of them) and about 80 bytes for
+    each distinct lesion score.
 
     Raises:
         DataError: shapes differ, scores are not finite, or labels are not bool.

@@ -1,6 +1,5 @@
 """Rank metrics over more voxels than fit in memory, with bounds on their error."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -10,12 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from uadbench.errors import DataError
 
 from .arrays import as_scores
-from .bins import BINS, Bins, count, narrowed, occupied
+from .bins import narrowed
 from .ranking import Ranking
 from .steps import NAN, RecallSteps
-
-# Rows of the counts: all voxels, and lesion voxels.
-EVERY, LESION = range(2)
+from .tally import EVERY, LESION, State, Tally
 
 
 @dataclass(frozen=True)
@@ -32,12 +29,16 @@ class Estimate:
 
 
 class ScoreCurve:
-    """Pooled rank metrics of cases that are added one by one, in any order, in 32 MiB.
+    """Pooled rank metrics of cases that are added one by one, in any order, in 57 MiB.
 
     Scores are taken as float32, wider ones rounded to the nearest; what follows is
-    about these. They are counted in bins of a relative width of 2^-11 (see `bins`), and
-    each estimate carries bounds found by putting the voxels of each bin in their best
-    and in their worst order:
+    about these. The highest are counted score by score: all that share their first 20
+    bits (see `bins`) with one of the 256 highest such prefixes. So scores are exact
+    that lie around an offset or near an upper end that they don't pass, such as 1e5 + z
+    or a saturated sigmoid. The others are counted in bins of a relative width of 2^-11.
+    Each estimate carries bounds found by putting the voxels of each bin in their best
+    and in their worst order; they are wide if many voxels lie in few bins below 256
+    others, such as a spread tail above an offset:
 
     - AUROC: the value ties the voxels of a bin; the exact one differs by at most half
       the share of pairs of a lesion and a healthy voxel that lie in one bin.
@@ -49,57 +50,63 @@ class ScoreCurve:
       the bin's voxels count in the value, none and all of them in the bounds.
 
     A round number (zero, an integer up to 4096, whatever float16 holds) is a bin of its
-    own without a width: its voxels are known as ties, and of scores that are all of
-    this kind `low` and `high` are equal up to rounding.
+    own without a width: its voxels are known as ties. Of scores that are all of this
+    kind, or all counted one by one, `low` and `high` are equal up to rounding.
     """
 
     def __init__(self) -> None:
-        self._counts = np.zeros((2, BINS), np.int64)
+        self._tally = Tally()
 
     def add(self, scores: ArrayLike, labels: ArrayLike) -> None:
         """Count the voxels of a case: scores and bool labels of its brain, any shape.
 
         Raises:
-            DataError: shapes differ, scores are not finite or too large for float32, or
-                labels are not bool; nothing is counted then.
+            DataError: shapes differ, scores are not finite or not to be held in
+                float32, or labels are not bool; nothing is counted then.
         """
         values, truth = as_scores(scores, labels)
         narrow = narrowed(values)
-        count(narrow, self._counts[EVERY])
         # By index: a mask of few voxels is read faster this way.
-        count(narrow[np.flatnonzero(truth)], self._counts[LESION])
+        self._tally.add(narrow, narrow[np.flatnonzero(truth)])
 
     def __add__(self, other: "ScoreCurve") -> "ScoreCurve":
         """Return the curve of the voxels of both."""
-        both, added = ScoreCurve.from_state(self.state()), other.state()
-        both._counts[:, added["bins"]] += added["counts"]
+        both = ScoreCurve.from_state(self.state())
+        both._tally.merge(other.state())
         return both
 
-    def state(self) -> dict[str, NDArray[np.int64]]:
-        """Return the K `bins` with a voxel, and `counts` (2, K): all, lesion."""
-        bins = np.flatnonzero(self._counts[EVERY])
-        return {"bins": bins, "counts": self._counts[:, bins]}
+    def __radd__(self, nothing: int) -> "ScoreCurve":
+        """Return the same curve: `sum` begins with 0."""
+        return ScoreCurve() + self if nothing == 0 else NotImplemented
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what is needed to make the same curve again; see `Tally.state`."""
+        return self._tally.state()
 
     @classmethod
-    def from_state(cls, state: Mapping[str, NDArray[np.int64]]) -> Self:
-        """Return the curve that had this state."""
+    def from_state(cls, state: State) -> Self:
+        """Return the curve that had this state.
+
+        Raises:
+            DataError: no curve has it.
+        """
         curve = cls()
-        curve._counts[:, state["bins"]] = state["counts"]
+        curve._tally.merge(state)
         return curve
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Most bins are empty: what travels between processes is small.
+        # Most counters are zero: what travels between processes is small.
         return type(self).from_state, (self.state(),)
 
     @property
     def positives(self) -> int:
         """Lesion voxels."""
-        return int(self._counts[LESION].sum())
+        return self._tally.total(LESION)
 
     @property
     def negatives(self) -> int:
         """Healthy voxels."""
-        return int(self._counts[EVERY].sum()) - self.positives
+        return self._tally.total(EVERY) - self.positives
 
     @property
     def prevalence(self) -> float:
@@ -109,7 +116,7 @@ class ScoreCurve:
 
     def ranking(self) -> Ranking:
         """Return the exact counts at the lowest score that each bin may hold."""
-        bins = self._bins()
+        bins = self._tally.occupied()
         return Ranking(
             thresholds=bins.lowest,
             true_positives=np.cumsum(bins.lesion),
@@ -178,26 +185,24 @@ class ScoreCurve:
     def precision(self, threshold: float) -> Estimate:
         """Return the fraction of voxels reaching a threshold that are lesion.
 
-        NaN where certainly none does; bounds hold if one does.
+        Where certainly none does, 0, or NaN without a positive; bounds hold if one
+        does.
 
         Raises:
             DataError: the threshold is NaN.
         """
         (fewest, most), (least_false, most_false) = self._reached(threshold)
         if not most + most_false:
-            return Estimate(NAN, NAN, NAN)
+            return _rate(0, 0, self.positives)
         return Estimate(
             value=(fewest + most) / (fewest + most + least_false + most_false),
             low=fewest / (fewest + most_false) if most_false else 1.0,
             high=most / (most + least_false) if most else 0.0,
         )
 
-    def _bins(self) -> Bins:
-        return occupied(self._counts[EVERY], self._counts[LESION])
-
     def _steps(self) -> tuple[RecallSteps, NDArray[np.bool_]]:
         """Return the steps at the lowest score of each bin, and which are no guess."""
-        bins = self._bins()
+        bins = self._tally.occupied()
         tied = RecallSteps.of(
             bins.lowest, np.cumsum(bins.lesion), np.cumsum(bins.healthy)
         )
@@ -208,7 +213,7 @@ class ScoreCurve:
         if np.isnan(threshold):
             msg = "threshold: expected a score, got NaN."
             raise DataError(msg)
-        bins = self._bins()
+        bins = self._tally.occupied()
         surely, maybe = bins.lowest >= threshold, bins.highest >= threshold
         return (
             (int(bins.lesion[surely].sum()), int(bins.lesion[maybe].sum())),

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from uadbench.errors import DataError
+
 from .arrays import (
     ROUNDING,
     Bools,
@@ -79,9 +81,16 @@ def surface_distances(
     """Return the distances from each surface to the other.
 
     Raises:
-        DataError: shapes differ, a mask is not bool, or a spacing is not positive.
+        DataError: shapes differ, a mask is not bool or neither 2-D nor 3-D, or a
+            spacing is not positive.
     """
     found, truth = as_masks(pred, ref)
+    if found.ndim not in (2, 3):
+        msg = (
+            f"pred: expected shape (X, Y) or (X, Y, Z), got {found.shape}. "
+            "Measure the cases of a batch one by one."
+        )
+        raise DataError(msg)
     size = as_spacing(spacing, found.ndim)
     box = bounding_box(found | truth)
     ours, theirs = _surface(found[box]), _surface(truth[box])
