@@ -221,8 +221,30 @@ def test_prediction_of_no_case_is_listed_and_ignored(call: Call) -> None:
     done = call()
 
     assert done.status == 0
-    assert "1 predictions have no reference and are ignored: sub-77_desc" in done.said
+    assert "Ignored predictions without a reference: sub-77_desc" in done.said
     assert summary()["ignored_files"] == ["pred/sub-77_desc-x_map.nii.gz"]
+
+
+def test_summary_names_the_brain_and_all_that_was_ignored(call: Call) -> None:
+    save_cases(2, lesion)
+    Path("brain/sub-1_desc-brain_mask.nii.gz").rename("brain/sub-9_mask.nii.gz")
+    save("pred/sub-0_0000.nii.gz", score(0))
+    Path("ref/sub-0_label-lesion_mask.nii.gz").rename("ref/sub-0.nii.gz")
+
+    done = call("--brain", "brain")
+
+    assert done.status == 1
+    assert "brain masks without a reference, where a case has none: sub-9" in done.said
+    assert "named as nnU-Net's images (CASE_0000): sub-0_0000.nii.gz" in done.said
+    content = summary()
+    assert [of["brain_file"] for of in content["metric_per_case"]] == [
+        "brain/sub-0_desc-brain_mask.nii.gz",
+        None,
+    ]
+    assert content["ignored_files"] == [
+        "brain/sub-9_mask.nii.gz",
+        "pred/sub-0_0000.nii.gz",
+    ]
 
 
 def test_without_brain_a_warning_says_what_that_does(call: Call) -> None:
@@ -256,7 +278,7 @@ def test_resampled_cases_are_told(call: Call) -> None:
     done = call("--on-geometry-mismatch", "resample")
 
     assert done.status == 0
-    assert "1 cases were resampled onto their reference's grid: sub-1" in done.said
+    assert "Resampled onto the reference's grid: sub-1" in done.said
     assert summary()["mean"]["dice_mask"] == 1.0
     assert summary()["resampled"] == ["sub-1"]
 

@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from uadbench import metrics
 from uadbench.errors import DataError
-from uadbench.evaluate.pairs import Folder, Pair
+from uadbench.evaluate.names import Source
+from uadbench.evaluate.pairs import Pair
 from uadbench.evaluate.reading import Settings, is_mask, load, resample
 from uadbench.evaluate.request import Request, labels, thresholds
 from uadbench.evaluate.scoring import Outcome, count, score
@@ -25,7 +26,7 @@ from uadbench.volumes import read_grid, read_volume
 SHAPE = (6, 5, 4)
 SPACING = (1.0, 2.0, 5.0)
 AFFINE = np.diag([*SPACING, 1.0])
-HERE = Folder(Path(), "*", "--pattern")
+HERE = Source(Path(), "*", "--pattern")
 
 
 def save(path: Path, voxels: ArrayLike, affine: NDArray[np.float64] = AFFINE) -> Path:

@@ -16,14 +16,17 @@ def cautions(request: Request, found: Evaluation) -> Iterator[str]:
             "No --brain: the background counts as healthy, which makes AUROC and FPR "
             "look better than they are inside the brain."
         )
-    if found.pairs.extra:
-        names = listing(path.name for path in found.pairs.extra)
-        count = len(found.pairs.extra)
-        yield f"{count} predictions have no reference and are ignored: {names}."
+    ignored = {
+        "predictions without a reference": found.pairs.extra,
+        "predictions named as nnU-Net's images (CASE_0000)": found.pairs.images,
+        "brain masks without a reference, where a case has none": found.pairs.spare,
+    }
+    for what, paths in ignored.items():
+        if paths:
+            yield f"Ignored {what}: {listing(path.name for path in paths)}."
     if found.resampled:
-        count = len(found.resampled)
         names = listing(found.resampled)
-        yield f"{count} cases were resampled onto their reference's grid: {names}."
+        yield f"Resampled onto the reference's grid: {names}."
     if found.like_labels and len(found.like_labels) == len(found.scored):
         yield (
             "Predictions hold small whole numbers alone and are read as scores. If "

@@ -1,11 +1,15 @@
 """`uadbench evaluate`: options in, numbers and an exit status out."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from uadbench.arguments import Folder
+
+if TYPE_CHECKING:
+    from .request import Request
 
 FOLDER = Folder(exists=True, file_okay=False)
 FAILED, NOTHING = 1, 3
@@ -133,21 +137,22 @@ def evaluate(**words: Any) -> int:
     return 0 if len(found.scored) == len(found.rows) else FAILED
 
 
-def _request(words: dict[str, Any]) -> Any:
+def _request(words: Mapping[str, Any]) -> "Request":
     """Return what the command line asks for."""
     from uadbench.postprocess import Pipeline
 
-    from .pairs import Folder
+    from .names import Source
     from .request import Request, labels, thresholds
 
-    def folder(name: str, option: str) -> Folder:
-        pattern = words[option.removeprefix("--").replace("-", "_")]
-        return Folder(words[name], pattern, option)
-
+    brains = words["brain"] and Source(
+        words["brain"], words["brain_pattern"], "--brain-pattern"
+    )
     return Request(
-        predictions=folder("predictions", "--pattern"),
-        references=folder("references", "--reference-pattern"),
-        brains=folder("brain", "--brain-pattern") if words["brain"] else None,
+        predictions=Source(words["predictions"], words["pattern"], "--pattern"),
+        references=Source(
+            words["references"], words["reference_pattern"], "--reference-pattern"
+        ),
+        brains=brains,
         kind=words["kind"],
         labels=labels("--label", words["label"]),
         ignore=labels("--ignore", words["ignore"]),

@@ -19,7 +19,7 @@ from uadbench.thresholds import (
 )
 from uadbench.variants import variants
 
-from .pairs import Folder
+from .names import Source
 from .reading import Kind, Settings
 
 # End of the columns of predictions that are masks: "dice_mask".
@@ -41,9 +41,9 @@ class Request:
         jobs: processes.
     """
 
-    predictions: Folder
-    references: Folder
-    brains: Folder | None = None
+    predictions: Source
+    references: Source
+    brains: Source | None = None
     kind: Literal["auto", "mask", "score"] = "auto"
     labels: tuple[int, ...] = ()
     ignore: tuple[int, ...] = ()

@@ -12,7 +12,8 @@ from uadbench.metrics import Confusion
 from uadbench.results import is_run
 from uadbench.summary import Pool
 
-from .pairs import Folder
+from .names import Source
+from .pairs import Pairs
 from .request import Request
 from .run import Evaluation
 
@@ -56,6 +57,7 @@ def summarise(
             "status": row["status"],
             "prediction_file": pair.prediction and str(pair.prediction),
             "reference_file": str(pair.reference),
+            "brain_file": pair.brain and str(pair.brain),
             "metrics": {k: v for k, v in row.items() if isinstance(v, float)},
         }
         for pair, row in zip(found.pairs.pairs, found.rows, strict=True)
@@ -72,7 +74,7 @@ def summarise(
         },
         "cautions": list(cautions),
         "resampled": found.resampled,
-        "ignored_files": [str(path) for path in found.pairs.extra],
+        "ignored_files": [str(path) for path in _ignored(found.pairs)],
         "options": _options(request, found.kind),
     }
 
@@ -81,6 +83,11 @@ def write(folder: Path, found: Evaluation, content: dict[str, Any]) -> None:
     """Write cases.csv and summary.json; OutputError if they can't be."""
     files.write_rows(folder / "cases.csv", found.rows)
     files.write_json(folder / "summary.json", content)
+
+
+def _ignored(pairs: Pairs) -> list[Path]:
+    """Return files that belong to no case, although their folder was given for it."""
+    return sorted([*pairs.extra, *pairs.images, *pairs.spare])
 
 
 def _prevalence(pool: Pool) -> float:
@@ -107,7 +114,7 @@ def _options(request: Request, kind: str) -> dict[str, object]:
     }
 
 
-def _folder(folder: Folder | None) -> dict[str, str] | None:
+def _folder(folder: Source | None) -> dict[str, str] | None:
     if folder is None:
         return None
     return {"folder": str(folder.path), "pattern": folder.pattern}
