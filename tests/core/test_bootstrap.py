@@ -259,6 +259,7 @@ def test_wrong_shapes_are_refused() -> None:
 
 def test_fewer_than_fifty_subjects_are_warned_of() -> None:
     assert few_subjects(50) == ""
+    assert few_subjects(1).startswith("Only 1 test subject: intervals")
     assert few_subjects(49) == (
         "Only 49 test subjects: intervals are wide, and a small difference between "
         "methods may be chance."

@@ -91,8 +91,9 @@ def few_subjects(subjects: int) -> str:
     """Return the warning that fewer than 50 test subjects call for; "" from 50 up."""
     if subjects >= FEW_SUBJECTS:
         return ""
+    counted = "1 test subject" if subjects == 1 else f"{subjects} test subjects"
     return (
-        f"Only {subjects} test subjects: intervals are wide, and a small "
+        f"Only {counted}: intervals are wide, and a small "
         "difference between methods may be chance."
     )
 
