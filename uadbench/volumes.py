@@ -97,7 +97,8 @@ class Opened:
                 "numbers. Replace them, such as by 0 outside the brain."
             )
             raise DataError(msg)
-        return voxels.reshape(self.grid.shape)
+        values: NDArray[np.float32] = voxels.reshape(self.grid.shape)
+        return values
 
 
 def open_volume(path: Path) -> Opened:

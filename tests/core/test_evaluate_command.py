@@ -167,6 +167,47 @@ def test_label_that_no_reference_holds_is_told(call: Call) -> None:
     assert "holds a lesion of label 4." in call("--label", "4").said
 
 
+def test_label_that_no_prediction_holds_is_told(call: Call) -> None:
+    save_cases(1, lesion)
+
+    said = call("--prediction-label", "7").said
+
+    assert "No prediction marks a voxel of label 7." in said
+
+
+def test_reference_without_healthy_voxel_is_told(call: Call) -> None:
+    save_cases(2, lesion)
+    save("brain/sub-1_desc-brain_mask.nii.gz", lesion(1))
+
+    said = call("--brain", "brain").said
+
+    assert "All that is scored is lesion in sub-1. Is the reference or the" in said
+
+
+@pytest.mark.parametrize(
+    ("predicted", "flattered"),
+    [(lesion, "makes FPR look"), (score, "makes AUROC and FPR look")],
+)
+def test_without_brain_it_is_told_what_looks_better(
+    call: Call, predicted: Callable[[int], ArrayLike], flattered: str
+) -> None:
+    save_cases(1, predicted)
+
+    assert flattered in call().said
+
+
+def test_thresholds_that_differ_in_the_seventh_digit_have_columns_of_their_own(
+    call: Call,
+) -> None:
+    save_cases(2, score)
+
+    call("--threshold", "fixed:0.8123456", "--threshold", "fixed:0.8123458")
+
+    content = summary()
+    assert {"dice_fixed0p8123456", "dice_fixed0p8123458"} <= set(content["mean"])
+    assert content["options"]["threshold"] == ["fixed:0.8123456", "fixed:0.8123458"]
+
+
 def test_missing_prediction_is_a_row_and_status_one(call: Call) -> None:
     save_cases(3, lesion)
     Path("pred/sub-1_desc-x_map.nii.gz").unlink()
@@ -329,9 +370,15 @@ def test_one_map_among_masks_makes_all_of_them_maps(call: Call) -> None:
     save_cases(3, lesion)
     save("pred/sub-2_desc-x_map.nii.gz", score(2))
 
-    call()
+    said = call().said
+    asked = call("--kind", "score", "--overwrite").said
 
     assert summary()["options"]["kind"] == "score"
+    assert (
+        "All predictions are read as scores because of sub-2; small whole numbers "
+        "alone are held by sub-0, sub-1. If these are masks, use --kind mask"
+    ) in said
+    assert "If these are masks" not in asked
 
 
 def test_masks_that_are_named_so_must_be_binary(call: Call) -> None:
@@ -406,6 +453,15 @@ def test_folder_of_a_run_is_never_replaced(call: Call) -> None:
     [
         (("--threshold", "fpr@healthy:0.05"), 2, "needs the validation scans"),
         (("--threshold", "own"), 2, "--threshold own: needs the validation"),
+        (("--threshold", "0.5"), 2, "0.5: a value is written as fixed:0.5."),
+        (("--threshold", "half"), 2, "There are: fixed, oracle, oracle-case."),
+        (("--label", "0"), 2, "label 0 is the background"),
+        (("--prediction-label", "0"), 2, "label 0 is the background"),
+        (
+            ("--kind", "score", "--postprocess", "min-volume:50"),
+            2,
+            "min-volume:50: cleans masks, but predictions are scores. Cut them by",
+        ),
         (("--threshold", "fixd:1"), 2, "Did you mean 'fixed'?"),
         (("--threshold", "fixed:0.5"), 2, "masks, which have no scores to cut"),
         (("--postprocess", "median:3"), 2, "works on score maps"),
