@@ -4,10 +4,14 @@
 # mypy: allow-untyped-calls
 
 import json
+import multiprocessing
 import os
+import queue
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,11 +21,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
+from rich.console import Console
 
 from uadbench import cli, metrics, oracle
 from uadbench.errors import UadbenchError, UsageError
 from uadbench.evaluate.request import thresholds
-from uadbench.evaluate.workers import Workers
+from uadbench.evaluate.workers import Workers, end_with_parent
+from uadbench.results import claim
 
 SHAPE = (6, 5, 4)
 
@@ -448,6 +454,83 @@ def test_folder_of_a_run_is_never_replaced(call: Call) -> None:
     assert [path.name for path in Path("run").iterdir()] == ["run.json"]
 
 
+def test_output_that_cannot_be_is_told_before_anything_is_scored(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_cases(1, lesion)
+    Path("file").touch()
+    Path("od/cases.csv").mkdir(parents=True)
+    monkeypatch.setattr(
+        "uadbench.evaluate.run.evaluate", lambda *_: pytest.fail("scored")
+    )
+
+    done = [call("-o", out, "--overwrite") for out in ("file", "file/x", "od")]
+
+    assert [one.status for one in done] == [2, 1, 2]
+    assert "Directory 'file' is a file." in done[0].said
+    assert "file/x: cannot be written (Not a directory). Choose" in done[1].said
+    assert "od: cases.csv in it is a folder. Choose another." in done[2].said
+
+
+def test_two_evaluations_never_share_a_folder(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_cases(1, lesion)
+    with claim(Path("evaluation")):
+        held = call()
+
+    def overtaken(folder: Path) -> AbstractContextManager[None]:
+        folder.mkdir(exist_ok=True)
+        (folder / "summary.json").touch()
+        return claim(folder)
+
+    monkeypatch.setattr("uadbench.evaluate.output.claim", overtaken)
+    late = call()
+
+    assert (held.status, late.status) == (2, 2)
+    assert "another uadbench is working in it" in held.said
+    assert "evaluation: holds summary.json." in late.said
+
+
+def test_interrupted_evaluation_says_what_is_left(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    save_cases(1, lesion)
+    monkeypatch.setattr("uadbench.evaluate.run.evaluate", stop)
+
+    done = call()
+
+    assert done.status == 130
+    assert done.said == "interrupted: nothing is written; repeat the command."
+    assert not Path("evaluation").exists()
+
+
+def test_name_that_is_not_utf8_is_scored(call: Call) -> None:
+    name = os.fsdecode(b"caf\xe9.nii.gz")
+    save(f"ref/{name}", lesion(1))
+    save(f"pred/{name}", lesion(1))
+
+    assert call().status == 0
+    assert b"caf\xe9," in Path("evaluation/cases.csv").read_bytes()
+
+
+def test_narrow_table_has_whole_numbers(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_cases(3, lesion)
+    monkeypatch.setattr(
+        "uadbench.evaluate.table.table_console", lambda: Console(width=30)
+    )
+
+    done = call()
+
+    assert "…" not in done.out
+    assert "1.000" in done.out
+
+
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
@@ -493,6 +576,10 @@ def test_oracle_is_no_threshold_to_add() -> None:
         thresholds(["quantile@healthy:0.9"])
 
 
+def blocked(_: int) -> set[signal.Signals]:
+    return {signal.Signals(n) for n in signal.pthread_sigmask(signal.SIG_BLOCK, [])}
+
+
 def killed_at(item: int, victim: int) -> int:
     if item == victim:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -505,10 +592,32 @@ def test_killed_process_gives_a_clear_error() -> None:
 
 
 def test_interrupt_is_left_to_the_first_process() -> None:
+    before = blocked(0)
     with Workers(2) as workers:
-        found = list(workers.each(signal.getsignal, [signal.SIGINT] * 2))
+        found = list(workers.each(blocked, [0, 1]))
 
-    assert found == [signal.SIG_IGN] * 2
+    assert [signal.SIGINT in signals for signals in found] == [True, True]
+    assert blocked(0) == before
+
+
+def test_process_ends_when_its_parent_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed:
+        def join(self) -> None:
+            pass
+
+    ended: queue.Queue[int] = queue.Queue()
+    monkeypatch.setattr(os, "_exit", ended.put)
+    monkeypatch.setattr(multiprocessing, "parent_process", Killed)
+
+    end_with_parent()
+
+    assert ended.get(timeout=10) == 1
+
+
+def test_first_process_has_no_parent_to_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading.Thread, "start", threading.Thread.run)
+
+    end_with_parent()
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
