@@ -417,7 +417,7 @@ def test_interrupt_while_the_program_is_loaded_has_its_status(
         def __getattr__(self, name: str) -> None:
             raise KeyboardInterrupt
 
-    monkeypatch.setitem(sys.modules, "uadbench.cli", Interrupted())  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "uadbench.cli", Interrupted())
 
     with pytest.raises(SystemExit) as stop:
         __main__.main()

@@ -482,7 +482,11 @@ def test_volumes_that_lie_apart_are_not_resampled(pair: Pair, shift: float) -> N
 
 def test_thresholds_are_counted_as_in_the_arrays(pair: Pair) -> None:
     ours = with_file(pair, "prediction", scores())
-    chosen = settings(kind="score", pipeline=Pipeline.parse("median:3,largest:1"))
+    chosen = settings(
+        kind="score",
+        pipeline=Pipeline.parse("median:3,largest:1"),
+        thresholds=thresholds(["fixed:0.5"]),
+    )
     content = score(ours, chosen).row["content"]
 
     counts = count(ours, chosen, content, {"": np.array([1.0, 0.5])})

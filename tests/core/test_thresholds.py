@@ -122,6 +122,11 @@ def test_strategy_in_words_is_the_same_strategy(number: float) -> None:
     )
 
 
+def test_number_without_bounds_is_told_without_them() -> None:
+    with pytest.raises(UsageError, match="'size' takes a number, got 'big'"):
+        parse("--by", "size:big", {"size": Kind("size", "", "NUMBER")})
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [
