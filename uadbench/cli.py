@@ -3,7 +3,6 @@
 import errno
 import io
 import json
-import os
 import signal
 import sys
 import warnings
@@ -22,7 +21,8 @@ from uadbench.arguments import (
     seeds_of,
     shared_options,
 )
-from uadbench.errors import UadbenchError
+from uadbench.console import drop_output
+from uadbench.errors import INTERRUPTED, UadbenchError
 from uadbench.evaluate.command import evaluate
 from uadbench.registry import KINDS, listings
 
@@ -32,15 +32,11 @@ if TYPE_CHECKING:
     from uadbench.campaign import Outcome
     from uadbench.plans import Plan
 
-INTERRUPTED = 130
-STDOUT = 1  # the operating system's number of it
-SMALLER = (
-    "What is finished is kept. Lower the method's size or batch, or find more memory."
-)
+SMALLER = "Lower the method's size or batch (evaluate: --jobs), or find more memory."
 EPILOG = (
-    "Exit status: 0 done, 1 some case or cell failed (the others are saved), 2 usage, "
-    "3 data, 4 a plugin broke its contract, 130 interrupted (repeated, run and compare "
-    "go on)."
+    "Exit status: 0 done, 1 some case or cell failed (the others are saved) or memory "
+    "or disk were too small, 2 usage, 3 data, 4 a plugin broke its contract, 130 "
+    "interrupted. Repeated, run and compare go on; evaluate begins anew."
 )
 
 
@@ -239,8 +235,7 @@ def main() -> NoReturn:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EPIPE):
             raise
-        # What is left to print would fail once more when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+        drop_output()
         click.echo(f"error: the output cannot be written ({error}).", err=True)
         status = UadbenchError.status
     sys.exit(status)

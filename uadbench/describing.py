@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Column, Table
 
 from uadbench import options, registry
+from uadbench.console import table_console, table_of
 from uadbench.errors import check_known
 from uadbench.results import Run
 
@@ -69,25 +69,16 @@ def show(described: dict[str, Any]) -> None:
         words = " ".join(f"{name}={value}" for name, value in chosen.items())
         console.print(f"--preset {preset}: {words or 'the defaults'}", markup=False)
     if described["options"]:
-        titles = ("option", "type", "default", "meaning")
-        table = Table(*(Column(title, overflow="fold") for title in titles), box=None)
+        table = table_of("option", "type", "default", "meaning")
         for option in described["options"]:
             table.add_row(*(str(value) for value in option.values()))
         console.print(table, markup=False)
 
 
-def table_console() -> Console:
-    """Return where a table of results is printed to."""
-    # A file has no width; rich would fold the table at 80 columns.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-
-
 def show_results(runs: Sequence[Run], out: Path) -> None:
     """Print the main numbers of runs and where their report is."""
     console = table_console()
-    titles = ["run", *(title for title, _, _ in HEADLINES), "cases"]
-    # Folded, never cut: a number without its end is another number.
-    table = Table(*(Column(title, overflow="fold") for title in titles), box=None)
+    table = table_of("run", *(title for title, _, _ in HEADLINES), "cases")
     for run in runs:
         counts = run.summary["cases"]
         numbers = (_number(run.summary[part].get(key)) for _, part, key in HEADLINES)

@@ -1,6 +1,6 @@
 """The mistakes that a user can mend, each with the exit status of the command line.
 
-UadbenchError           1  the run is not whole; what was finished is saved
+UadbenchError           1  the outcome is not whole; run and compare save what is done
 ├── UsageError          2  an unknown name, option or value; a folder that is taken
 ├── DataError           3  a file or a dataset that is missing or unfit
 ├── ContractError       4  a plugin that breaks its contract
@@ -11,6 +11,9 @@ Anything else that is raised is a bug, and keeps its traceback.
 
 import difflib
 from collections.abc import Iterable
+
+# The status of a command that Ctrl-C or SLURM ended.
+INTERRUPTED = 130
 
 
 class UadbenchError(Exception):

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -55,7 +55,7 @@ def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str] = ()) -> 
     names = list(dict.fromkeys([*columns, *(key for row in rows for key in row)]))
 
     def write(file: Path) -> None:
-        with file.open("w", newline="", encoding="utf-8") as handle:
+        with _open(file, "w") as handle:
             table = csv.DictWriter(handle, names, restval="", lineterminator="\n")
             table.writeheader()
             table.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
@@ -67,7 +67,7 @@ def read_rows(path: Path) -> list[dict[str, object]]:
     """Return the rows of cases.csv with numbers as floats; [] if there is none."""
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as handle:
+    with _open(path, "r") as handle:
         return [
             {key: text if is_text(key) else _value(text) for key, text in row.items()}
             for row in csv.DictReader(handle)
@@ -134,14 +134,12 @@ def saving(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         remedy = (
-            "make room or give write permission, then repeat the same command."
+            "Make room or give write permission, then repeat the same command; run and "
+            "compare go on."
             if is_unwritable(error)
-            else "choose another --output, or mend the path."
+            else "Choose another --output, or mend the path."
         )
-        msg = (
-            f"{path}: cannot be written ({error.strerror or error}). What is finished "
-            f"is kept: {remedy}"
-        )
+        msg = f"{path}: cannot be written ({error.strerror or error}). {remedy}"
         raise OutputError(msg) from error
 
 
@@ -165,6 +163,11 @@ def _cell(value: object) -> object:
 
 def _value(text: str) -> float:
     return float(text) if text else float("nan")
+
+
+def _open(path: Path, mode: str) -> IO[str]:
+    # A file name, which may be a case's, need not be UTF-8: its bytes are kept.
+    return path.open(mode, newline="", encoding="utf-8", errors="surrogateescape")
 
 
 def _umask() -> int:

@@ -43,7 +43,15 @@ class Spec:
     number: float | None = None
 
     def __str__(self) -> str:
-        return self.name if self.number is None else f"{self.name}:{self.number:g}"
+        return (
+            self.name if self.number is None else f"{self.name}:{shortest(self.number)}"
+        )
+
+
+def shortest(number: float) -> str:
+    """Return the shortest text that reads back to the same number, such as "3"."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number)).removesuffix(".0")
 
 
 def parse(what: str, text: str, kinds: Mapping[str, Kind]) -> Spec:

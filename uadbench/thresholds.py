@@ -5,13 +5,14 @@ A voxel is predicted abnormal if its score is at least the threshold's value.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uadbench.errors import ContractError, DataError
-from uadbench.specs import Kind, Spec, parse
+from uadbench.specs import Kind, Spec, parse, shortest
 
 Scores = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -20,6 +21,8 @@ Supervision = Literal["none", "healthy-val", "lesion-val", "test-oracle"]
 
 FPR, QUANTILE, LESION = "fpr@healthy", "quantile@healthy", "dice@lesion-val"
 FIXED, OWN, ORACLE, ORACLE_CASE = "fixed", "own", "oracle", "oracle-case"
+# Of a float32, as scores are.
+LARGEST = float(np.finfo(np.float32).max)
 KINDS = {
     kind.name: kind
     for kind in (
@@ -38,7 +41,13 @@ KINDS = {
             high=1,
         ),
         Kind(LESION, "The best mean Dice on labelled validation cases."),
-        Kind(FIXED, "This score, whatever the method's scale.", parameter="SCORE"),
+        Kind(
+            FIXED,
+            "This score, whatever the method's scale.",
+            parameter="SCORE",
+            low=-LARGEST,
+            high=LARGEST,
+        ),
         Kind(OWN, "The method's own mask; always reported where there is one."),
         Kind(
             ORACLE,
@@ -141,8 +150,10 @@ def suffix(spec: Spec) -> str:
     short = {FPR: "fpr", QUANTILE: "q", FIXED: "fixed", LESION: "lesionval"}[spec.name]
     if spec.number is None:
         return short
-    number = spec.number * (1 if spec.name == FIXED else 100)
-    return f"{short}{number:g}".replace(".", "p").replace("-", "m")
+    # 100 times 0.07 is not 7, in binary.
+    percent = float(Decimal(repr(float(spec.number))) * 100)
+    number = shortest(spec.number if spec.name == FIXED else percent)
+    return short + number.replace(".", "p").replace("-", "m")
 
 
 def healthy_threshold(scores: Scores, rate: float) -> float:

@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import (
+    OrientationError,
     aff2axcodes,
     axcodes2ornt,
     inv_ornt_aff,
@@ -29,6 +30,7 @@ UNREADABLE = (
     zlib.error,
     ImageFileError,
     HeaderDataError,
+    OrientationError,
     ValueError,
 )
 
@@ -52,49 +54,80 @@ class Grid:
     xform: int
 
 
-def read_grid(path: Path) -> Grid:
-    """Return the grid of a NIfTI file without reading its voxels.
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A NIfTI file of which the header is read, and not yet the voxels.
+
+    Attributes:
+        path: where it is.
+        grid: where its voxels lie.
+        image: as nibabel has it.
+    """
+
+    path: Path
+    grid: Grid
+    image: nib.nifti1.Nifti1Pair
+
+    def values(self) -> NDArray[np.float32]:
+        """Return the voxels, float32 (X, Y, Z) in RAS+ axes, in any order in memory.
+
+        Most files hold the first axis fastest: a copy into numpy's order takes longer
+        than to unpack the file, and a mask made of the voxels is faster to copy.
+
+        Raises:
+            DataError: the file is truncated, has NaN or infinity, or is too large.
+        """
+        path = self.path
+        try:
+            canonical = nib.funcs.as_closest_canonical(self.image)
+            voxels = canonical.get_fdata(dtype=np.float32, caching="unchanged")
+        except UNREADABLE as error:
+            msg = f"{path}: cannot be read to its end ({error}). Copy the file again."
+            raise DataError(msg) from None
+        except MemoryError:
+            msg = (
+                f"{path}: no memory for shape {self.grid.shape}. Check that its header "
+                "is right, or find more memory."
+            )
+            raise DataError(msg) from None
+        broken = int(voxels.size - np.isfinite(voxels).sum())
+        if broken:
+            msg = (
+                f"{path}: {broken} voxels are NaN or infinite; all must be finite "
+                "numbers. Replace them, such as by 0 outside the brain."
+            )
+            raise DataError(msg)
+        values: NDArray[np.float32] = voxels.reshape(self.grid.shape)
+        return values
+
+
+def open_volume(path: Path) -> Opened:
+    """Return a NIfTI file of which the header is read.
 
     Raises:
         DataError: the file is missing, is not NIfTI, is not 3D or has no valid affine.
     """
-    return _grid(_open(path), path)
+    image = _open(path)
+    return Opened(path, _grid(image, path), image)
+
+
+def read_grid(path: Path) -> Grid:
+    """Return the grid of a NIfTI file without reading its voxels.
+
+    Raises:
+        DataError: as `open_volume`.
+    """
+    return open_volume(path).grid
 
 
 def read_volume(path: Path) -> tuple[NDArray[np.float32], Grid]:
     """Return the voxels, float32 (X, Y, Z) in RAS+ axes, and their grid.
 
     Raises:
-        DataError: as `read_grid`; or the file is truncated, or has NaN or infinity.
+        DataError: as `open_volume` and `Opened.values`.
     """
-    voxels, grid = read_values(path)
-    return np.ascontiguousarray(voxels), grid
-
-
-def read_values(path: Path) -> tuple[NDArray[np.float32], Grid]:
-    """Return what `read_volume` does, in any order in memory.
-
-    Most files hold the first axis fastest: a copy into numpy's order takes longer than
-    to unpack the file, and a mask that is made of the voxels is faster to copy.
-
-    Raises:
-        DataError: as `read_volume`.
-    """
-    image = _open(path)
-    grid = _grid(image, path)
-    try:
-        canonical = nib.funcs.as_closest_canonical(image)
-        voxels = canonical.get_fdata(dtype=np.float32, caching="unchanged")
-    except UNREADABLE as error:
-        msg = f"{path}: cannot be read to its end ({error}). Copy the file again."
-        raise DataError(msg) from None
-    broken = int(voxels.size - np.isfinite(voxels).sum())
-    if broken:
-        msg = (
-            f"{path}: {broken} voxels are NaN or infinite; all must be finite numbers."
-        )
-        raise DataError(msg)
-    return voxels.reshape(grid.shape), grid
+    opened = open_volume(path)
+    return np.ascontiguousarray(opened.values()), opened.grid
 
 
 def read_mask(path: Path) -> tuple[NDArray[np.bool_], Grid]:
@@ -103,8 +136,22 @@ def read_mask(path: Path) -> tuple[NDArray[np.bool_], Grid]:
     Raises:
         DataError: as `read_volume`.
     """
-    voxels, grid = read_values(path)
-    return np.ascontiguousarray(voxels > 0), grid
+    opened = open_volume(path)
+    return np.ascontiguousarray(opened.values() > 0), opened.grid
+
+
+def grid_gap(found: Grid, grid: Grid, owner: str) -> str | None:
+    """Return in numbers how a grid differs from that of `owner`; None where it fits."""
+    if found.shape != grid.shape:
+        return f"shape {found.shape}, but {owner} has {grid.shape}"
+    gap = float(np.abs(found.affine - grid.affine).max())
+    # 0.001 in float32 is a little more.
+    if gap <= AFFINE_TOLERANCE * (1 + 1e-6):
+        return None
+    return (
+        f"its affine differs from that of {owner} by up to {gap:.7g} "
+        f"(allowed: {AFFINE_TOLERANCE})"
+    )
 
 
 def check_on_grid(path: Path, grid: Grid, owner: str) -> None:
@@ -115,19 +162,9 @@ def check_on_grid(path: Path, grid: Grid, owner: str) -> None:
         grid: where it shall lie.
         owner: the name of the file that the grid comes from.
     """
-    found = read_grid(path)
-    if found.shape != grid.shape:
-        msg = (
-            f"{path}: shape {found.shape}, but {owner} has {grid.shape}. "
-            "Resample one onto the other."
-        )
-        raise DataError(msg)
-    gap = float(np.abs(found.affine - grid.affine).max())
-    if gap > AFFINE_TOLERANCE:
-        msg = (
-            f"{path}: its affine differs from that of {owner} by up to {gap:.4g} "
-            f"(allowed: {AFFINE_TOLERANCE}). Resample one onto the other."
-        )
+    gap = grid_gap(read_grid(path), grid, owner)
+    if gap:
+        msg = f"{path}: {gap}. Resample one onto the other."
         raise DataError(msg)
 
 
@@ -188,8 +225,13 @@ def _grid(image: nib.nifti1.Nifti1Pair, path: Path) -> Grid:
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         msg = f"{path}: its affine is not invertible; the file's header is damaged."
         raise DataError(msg)
-    order = io_orientation(affine)
-    canonical = affine @ inv_ornt_aff(order, shape)
+    try:
+        order = io_orientation(affine)
+        turned = inv_ornt_aff(order, shape)
+    except UNREADABLE as error:
+        msg = f"{path}: its affine gives no axes ({error}); its header is damaged."
+        raise DataError(msg) from None
+    canonical = affine @ turned
     x, y, z = (shape[int(axis)] for axis in np.argsort(order[:, 0]))
     sx, sy, sz = (float(size) for size in np.linalg.norm(canonical[:3, :3], axis=0))
     header = image.header

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from uadbench import cli, engine
+from uadbench import __main__, cli, engine
 from uadbench.plans import Plan
 from uadbench.protocols import Silent
 
@@ -408,6 +408,21 @@ def test_too_little_memory_gives_one_line(
     assert done.status == 1
     assert "error: out of memory" in done.err
     assert "Lower the method's size or batch" in done.err
+
+
+def test_interrupt_while_the_program_is_loaded_has_its_status(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Interrupted:
+        def __getattr__(self, name: str) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "uadbench.cli", Interrupted())
+
+    with pytest.raises(SystemExit) as stop:
+        __main__.main()
+
+    assert stop.value.code == 130
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), OSError(5, "a bug")])

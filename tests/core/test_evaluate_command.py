@@ -4,10 +4,14 @@
 # mypy: allow-untyped-calls
 
 import json
+import multiprocessing
 import os
+import queue
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,11 +21,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
+from rich.console import Console
 
 from uadbench import cli, metrics
 from uadbench.errors import UadbenchError, UsageError
 from uadbench.evaluate.request import thresholds
-from uadbench.evaluate.workers import Workers
+from uadbench.evaluate.workers import Workers, end_with_parent
+from uadbench.results import claim
 
 SHAPE = (6, 5, 4)
 
@@ -167,6 +173,47 @@ def test_label_that_no_reference_holds_is_told(call: Call) -> None:
     assert "holds a lesion of label 4." in call("--label", "4").said
 
 
+def test_label_that_no_prediction_holds_is_told(call: Call) -> None:
+    save_cases(1, lesion)
+
+    said = call("--prediction-label", "7").said
+
+    assert "No prediction marks a voxel of label 7." in said
+
+
+def test_reference_without_healthy_voxel_is_told(call: Call) -> None:
+    save_cases(2, lesion)
+    save("brain/sub-1_desc-brain_mask.nii.gz", lesion(1))
+
+    said = call("--brain", "brain").said
+
+    assert "All that is scored is lesion in sub-1. Is the reference or the" in said
+
+
+@pytest.mark.parametrize(
+    ("predicted", "flattered"),
+    [(lesion, "makes FPR look"), (score, "makes AUROC and FPR look")],
+)
+def test_without_brain_it_is_told_what_looks_better(
+    call: Call, predicted: Callable[[int], ArrayLike], flattered: str
+) -> None:
+    save_cases(1, predicted)
+
+    assert flattered in call().said
+
+
+def test_thresholds_that_differ_in_the_seventh_digit_have_columns_of_their_own(
+    call: Call,
+) -> None:
+    save_cases(2, score)
+
+    call("--threshold", "fixed:0.8123456", "--threshold", "fixed:0.8123458")
+
+    content = summary()
+    assert {"dice_fixed0p8123456", "dice_fixed0p8123458"} <= set(content["mean"])
+    assert content["options"]["threshold"] == ["fixed:0.8123456", "fixed:0.8123458"]
+
+
 def test_missing_prediction_is_a_row_and_status_one(call: Call) -> None:
     save_cases(3, lesion)
     Path("pred/sub-1_desc-x_map.nii.gz").unlink()
@@ -221,8 +268,30 @@ def test_prediction_of_no_case_is_listed_and_ignored(call: Call) -> None:
     done = call()
 
     assert done.status == 0
-    assert "1 predictions have no reference and are ignored: sub-77_desc" in done.said
+    assert "Ignored predictions without a reference: sub-77_desc" in done.said
     assert summary()["ignored_files"] == ["pred/sub-77_desc-x_map.nii.gz"]
+
+
+def test_summary_names_the_brain_and_all_that_was_ignored(call: Call) -> None:
+    save_cases(2, lesion)
+    Path("brain/sub-1_desc-brain_mask.nii.gz").rename("brain/sub-9_mask.nii.gz")
+    save("pred/sub-0_0000.nii.gz", score(0))
+    Path("ref/sub-0_label-lesion_mask.nii.gz").rename("ref/sub-0.nii.gz")
+
+    done = call("--brain", "brain")
+
+    assert done.status == 1
+    assert "brain masks without a reference, where a case has none: sub-9" in done.said
+    assert "named as nnU-Net's images (CASE_0000): sub-0_0000.nii.gz" in done.said
+    content = summary()
+    assert [of["brain_file"] for of in content["metric_per_case"]] == [
+        "brain/sub-0_desc-brain_mask.nii.gz",
+        None,
+    ]
+    assert content["ignored_files"] == [
+        "brain/sub-9_mask.nii.gz",
+        "pred/sub-0_0000.nii.gz",
+    ]
 
 
 def test_without_brain_a_warning_says_what_that_does(call: Call) -> None:
@@ -256,7 +325,7 @@ def test_resampled_cases_are_told(call: Call) -> None:
     done = call("--on-geometry-mismatch", "resample")
 
     assert done.status == 0
-    assert "1 cases were resampled onto their reference's grid: sub-1" in done.said
+    assert "Resampled onto the reference's grid: sub-1" in done.said
     assert summary()["mean"]["dice_mask"] == 1.0
     assert summary()["resampled"] == ["sub-1"]
 
@@ -309,9 +378,15 @@ def test_one_map_among_masks_makes_all_of_them_maps(call: Call) -> None:
     save_cases(3, lesion)
     save("pred/sub-2_desc-x_map.nii.gz", score(2))
 
-    call()
+    said = call().said
+    asked = call("--kind", "score", "--overwrite").said
 
     assert summary()["options"]["kind"] == "score"
+    assert (
+        "All predictions are read as scores because of sub-2; small whole numbers "
+        "alone are held by sub-0, sub-1. If these are masks, use --kind mask"
+    ) in said
+    assert "If these are masks" not in asked
 
 
 def test_masks_that_are_named_so_must_be_binary(call: Call) -> None:
@@ -381,11 +456,97 @@ def test_folder_of_a_run_is_never_replaced(call: Call) -> None:
     assert [path.name for path in Path("run").iterdir()] == ["run.json"]
 
 
+def test_output_that_cannot_be_is_told_before_anything_is_scored(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_cases(1, lesion)
+    Path("file").touch()
+    Path("od/cases.csv").mkdir(parents=True)
+    monkeypatch.setattr(
+        "uadbench.evaluate.run.evaluate", lambda *_: pytest.fail("scored")
+    )
+
+    done = [call("-o", out, "--overwrite") for out in ("file", "file/x", "od")]
+
+    assert [one.status for one in done] == [2, 1, 2]
+    assert "Directory 'file' is a file." in done[0].said
+    assert "file/x: cannot be written (Not a directory). Choose" in done[1].said
+    assert "od: cases.csv in it is a folder. Choose another." in done[2].said
+
+
+def test_two_evaluations_never_share_a_folder(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_cases(1, lesion)
+    with claim(Path("evaluation")):
+        held = call()
+
+    def overtaken(folder: Path) -> AbstractContextManager[None]:
+        folder.mkdir(exist_ok=True)
+        (folder / "summary.json").touch()
+        return claim(folder)
+
+    monkeypatch.setattr("uadbench.evaluate.output.claim", overtaken)
+    late = call()
+
+    assert (held.status, late.status) == (2, 2)
+    assert "another uadbench is working in it" in held.said
+    assert "evaluation: holds summary.json." in late.said
+
+
+def test_interrupted_evaluation_says_what_is_left(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    save_cases(1, lesion)
+    monkeypatch.setattr("uadbench.evaluate.run.evaluate", stop)
+
+    done = call()
+
+    assert done.status == 130
+    assert done.said == "interrupted: nothing is written; repeat the command."
+    assert not Path("evaluation").exists()
+
+
+def test_name_that_is_not_utf8_is_scored(call: Call) -> None:
+    name = os.fsdecode(b"caf\xe9.nii.gz")
+    save(f"ref/{name}", lesion(1))
+    save(f"pred/{name}", lesion(1))
+
+    assert call().status == 0
+    assert b"caf\xe9," in Path("evaluation/cases.csv").read_bytes()
+
+
+def test_narrow_table_has_whole_numbers(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_cases(3, lesion)
+    monkeypatch.setattr(
+        "uadbench.evaluate.table.table_console", lambda: Console(width=30)
+    )
+
+    done = call()
+
+    assert "…" not in done.out
+    assert "1.000" in done.out
+
+
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
         (("--threshold", "fpr@healthy:0.05"), 2, "needs the validation scans"),
         (("--threshold", "own"), 2, "--threshold own: needs the validation"),
+        (("--threshold", "0.5"), 2, "0.5: a value is written as fixed:0.5."),
+        (("--threshold", "half"), 2, "There are: fixed, oracle, oracle-case."),
+        (("--label", "0"), 2, "label 0 is the background"),
+        (("--prediction-label", "0"), 2, "label 0 is the background"),
+        (
+            ("--kind", "score", "--postprocess", "min-volume:50"),
+            2,
+            "min-volume:50: cleans masks, but predictions are scores. Cut them by",
+        ),
         (("--threshold", "fixd:1"), 2, "Did you mean 'fixed'?"),
         (("--threshold", "fixed:0.5"), 2, "masks, which have no scores to cut"),
         (("--postprocess", "median:3"), 2, "works on score maps"),
@@ -417,22 +578,43 @@ def test_oracle_is_no_threshold_to_add() -> None:
         thresholds(["quantile@healthy:0.9"])
 
 
-def killed_at(item: int, victim: int) -> int:
-    if item == victim:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return item
+# A process of its own imports no test: these are functions of the standard library.
+blocked = partial(signal.pthread_sigmask, signal.SIG_BLOCK)
 
 
 def test_killed_process_gives_a_clear_error() -> None:
-    with Workers(2) as workers, pytest.raises(UadbenchError, match="fewer --jobs"):
-        list(workers.each(partial(killed_at, victim=1), [0, 1, 2]))
+    signals = [signal.SIGCHLD, signal.SIGKILL, signal.SIGCHLD]
+    with Workers(2) as workers, pytest.raises(UadbenchError, match="was killed"):
+        list(workers.each(signal.raise_signal, signals))
 
 
 def test_interrupt_is_left_to_the_first_process() -> None:
+    before = blocked([])
     with Workers(2) as workers:
-        found = list(workers.each(signal.getsignal, [signal.SIGINT] * 2))
+        found = list(workers.each(blocked, [[], []]))
 
-    assert found == [signal.SIG_IGN] * 2
+    assert [signal.SIGINT in signals for signals in found] == [True, True]
+    assert blocked([]) == before
+
+
+def test_process_ends_when_its_parent_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed:
+        def join(self) -> None:
+            pass
+
+    ended: queue.Queue[int] = queue.Queue()
+    monkeypatch.setattr(os, "_exit", ended.put)
+    monkeypatch.setattr(multiprocessing, "parent_process", Killed)
+
+    end_with_parent()
+
+    assert ended.get(timeout=10) == 1
+
+
+def test_first_process_has_no_parent_to_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading.Thread, "start", threading.Thread.run)
+
+    end_with_parent()
 
 
 def test_results_come_in_the_order_of_the_items() -> None:

@@ -3,6 +3,7 @@
 # nibabel annotates only some of its functions.
 # mypy: allow-untyped-calls
 
+import gzip
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -15,18 +16,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from uadbench import metrics
 from uadbench.errors import DataError
-from uadbench.evaluate.pairs import Folder, Pair
-from uadbench.evaluate.reading import Settings, is_mask, load, resample
+from uadbench.evaluate.aligning import resample
+from uadbench.evaluate.names import Source
+from uadbench.evaluate.pairs import Pair
+from uadbench.evaluate.reading import Settings, is_mask, load
 from uadbench.evaluate.request import Request, labels, thresholds
 from uadbench.evaluate.scoring import Outcome, count, score
 from uadbench.postprocess import Pipeline
 from uadbench.variants import Variant
-from uadbench.volumes import read_grid, read_volume
+from uadbench.volumes import open_volume, read_grid, read_volume
 
 SHAPE = (6, 5, 4)
 SPACING = (1.0, 2.0, 5.0)
 AFFINE = np.diag([*SPACING, 1.0])
-HERE = Folder(Path(), "*", "--pattern")
+HERE = Source(Path(), "*", "--pattern")
 
 
 def save(path: Path, voxels: ArrayLike, affine: NDArray[np.float64] = AFFINE) -> Path:
@@ -196,8 +199,17 @@ def test_mask_is_told_from_its_values(
     ("part", "voxels", "options", "message"),
     [
         ("prediction", 0.25 * FOUND, {}, "not a binary mask, it holds 0.25"),
-        ("prediction", 2 * FOUND, {}, "holds 2. A mask has 0 and 1 (or 255) alone"),
+        ("prediction", 2 * FOUND, {}, "holds 2. A mask has 0 and 1 alone, or"),
+        (
+            "prediction",
+            np.where(FOUND, 1, 255 * LESION),
+            {},
+            "it holds both 1 and 255. A mask has 0 and 1 alone, or 0 and 255",
+        ),
         ("prediction", np.where(FOUND, np.nan, 0), {}, "18 voxels are NaN"),
+        ("reference", scores(), {}, "Make a mask of it (0 and 1), or resample it by"),
+        ("reference", -1.0 * LESION, {}, "-1, which is neither lesion nor background"),
+        ("brain", 0.5 * FOUND, {"brains": HERE}, "whole numbers, but it holds 0.5"),
         ("prediction", np.where(FOUND, np.inf, 0), {"kind": "score"}, "18 voxels are"),
         ("reference", np.where(FOUND, np.nan, 0), {}, "18 voxels are NaN"),
         (
@@ -236,6 +248,35 @@ def test_unfit_file_fails_its_case_and_says_why(
     assert outcome.pools == {}
 
 
+@pytest.mark.parametrize("kind", ["mask", "score"])
+def test_header_without_orientation_fails_its_case(pair: Pair, kind: str) -> None:
+    path = save(pair.reference.with_name("turned.nii"), scores())
+    content = bytearray(path.read_bytes())
+    content[287] = 255
+    path.write_bytes(content)
+
+    outcome = score(replace(pair, prediction=path), settings(kind=kind))
+
+    assert "turned.nii: its affine" in error(outcome)
+    assert "header is damaged" in error(outcome)
+    assert is_mask(path) is None
+
+
+def test_header_of_a_giant_fails_its_case(pair: Pair) -> None:
+    path = save(pair.reference.with_name("giant.nii"), scores())
+    content = bytearray(path.read_bytes())
+    content[42:48] = (32767).to_bytes(2, "little") * 3
+    path.write_bytes(gzip.compress(content))
+    giant = path.rename(path.with_name("giant.nii.gz"))
+
+    apart = score(replace(pair, prediction=giant), settings())
+    own = score(replace(pair, reference=giant), settings())
+
+    assert "giant.nii.gz: shape (32767, 32767, 32767), but ref" in error(apart)
+    assert "giant.nii.gz: no memory for shape (32767, 32767, 32767)" in error(own)
+    assert is_mask(giant) is None
+
+
 def test_truncated_file_fails_its_case(pair: Pair) -> None:
     path = save(pair.reference.with_name("cut.nii"), scores())
     path.write_bytes(path.read_bytes()[:-60])
@@ -259,7 +300,49 @@ def test_missing_prediction_is_a_row(pair: Pair) -> None:
 def test_case_without_brain_mask_fails_where_others_have_one(pair: Pair) -> None:
     outcome = score(pair, settings(brains=HERE))
 
-    assert error(outcome) == "no brain mask for ref.nii.gz"
+    assert "no brain mask for ref.nii.gz: add one to the folder" in error(outcome)
+
+
+def test_negative_label_can_be_named_or_ignored(pair: Pair) -> None:
+    signed = with_file(pair, "reference", 1.0 * LESION - 1.0 * box(*((0, 1),) * 3))
+
+    named = score(signed, settings(labels=(-1,))).row
+    ignored = score(signed, settings(ignore=(-1,))).row
+
+    assert named["lesion_ml"] == pytest.approx(0.01)
+    assert (ignored["lesion_ml"], ignored["brain_ml"]) == pytest.approx((0.18, 1.19))
+
+
+def test_traces_of_rounding_are_no_lesion_and_no_brain(pair: Pair) -> None:
+    traces = np.where(LESION, 0.9999, 1e-7).astype(np.float32)
+    ours = with_file(pair, "reference", traces)
+    ours = with_file(ours, "brain", traces)
+
+    row = score(ours, settings(brains=HERE)).row
+
+    assert (row["lesion_ml"], row["brain_ml"]) == pytest.approx((0.18, 0.18))
+
+
+def test_missed_lesion_counts_the_diagonal_of_the_image_whatever_the_brain(
+    pair: Pair,
+) -> None:
+    missed = with_file(pair, "prediction", np.zeros(SHAPE))
+    slab = with_file(missed, "brain", box((0, 6), (0, 5), (1, 3)))
+
+    whole = score(missed, settings()).row
+    inside = score(slab, settings(brains=HERE)).row
+
+    diagonal = math.hypot(6 * 1.0, 5 * 2.0, 4 * 5.0)
+    assert whole["hd95_mask"] == inside["hd95_mask"] == pytest.approx(diagonal)
+
+
+def test_brain_in_one_slice_is_measured_in_its_plane(pair: Pair) -> None:
+    missed = with_file(pair, "prediction", np.zeros(SHAPE))
+    planar = with_file(missed, "brain", box((0, 6), (0, 5), (1, 2)))
+
+    row = score(planar, settings(brains=HERE)).row
+
+    assert row["hd95_mask"] == pytest.approx(math.hypot(6 * 1.0, 5 * 2.0))
 
 
 def test_processed_masks_stand_beside_raw_ones(pair: Pair) -> None:
@@ -342,19 +425,32 @@ def test_resampling_is_linear_for_scores_and_nearest_for_masks(
     shifted[0, 3] = 0.25
     grid = read_grid(save(tmp_path / "b.nii.gz", ramp, shifted))
 
-    linear = resample(path, grid, nearest=False)[:, 0, 0]
-    nearest = resample(path, grid, nearest=True)[:, 0, 0]
+    linear = resample(open_volume(path), grid, nearest=False)[:, 0, 0]
+    nearest = resample(open_volume(path), grid, nearest=True)[:, 0, 0]
 
     # Beyond the last voxel is the lowest value of the map, 0.
     np.testing.assert_allclose(linear, [0.25, 1.25, 2.25, 3.25, 4.25, 5 * 0.75])
     np.testing.assert_array_equal(nearest, [0, 1, 2, 3, 4, 5])
 
 
+def test_what_a_mask_does_not_cover_is_background(pair: Pair) -> None:
+    corner = AFFINE.copy()
+    corner[:3, 3] = (1.0, 2.0, 5.0)
+    cropped = with_file(pair, "prediction", np.ones((3, 3, 2)), affine=corner)
+    cropped = with_file(cropped, "brain", np.ones((3, 3, 2)), affine=corner)
+
+    whole = score(cropped, settings(resample=True)).row
+    inside = score(cropped, settings(resample=True, brains=HERE)).row
+
+    assert (whole["dice_mask"], whole["fpr_mask"]) == (1.0, 0.0)
+    assert inside["brain_ml"] == pytest.approx(0.18)
+
+
 def test_what_a_score_map_does_not_cover_gets_its_lowest_score(tmp_path: Path) -> None:
     path = save(tmp_path / "a.nii.gz", scores()[:, :, :2])
     grid = read_grid(save(tmp_path / "b.nii.gz", LESION))
 
-    moved = resample(path, grid, nearest=False)
+    moved = resample(open_volume(path), grid, nearest=False)
 
     np.testing.assert_array_equal(moved[..., 2:], scores()[:, :, :2].min())
     np.testing.assert_allclose(moved[..., :2], scores()[..., :2], rtol=1e-6)
@@ -366,7 +462,7 @@ def test_rounding_of_an_affine_costs_no_border_voxel(tmp_path: Path) -> None:
     path = save(tmp_path / "a.nii.gz", scores())
     grid = replace(read_grid(save(tmp_path / "b.nii.gz", LESION)), affine=affine)
 
-    moved = resample(path, grid, nearest=False)
+    moved = resample(open_volume(path), grid, nearest=False)
 
     np.testing.assert_allclose(moved, scores(), rtol=1e-6)
 
@@ -387,7 +483,11 @@ def test_volumes_that_lie_apart_are_not_resampled(pair: Pair, shift: float) -> N
 
 def test_thresholds_are_counted_as_in_the_arrays(pair: Pair) -> None:
     ours = with_file(pair, "prediction", scores())
-    chosen = settings(kind="score", pipeline=Pipeline.parse("median:3,largest:1"))
+    chosen = settings(
+        kind="score",
+        pipeline=Pipeline.parse("median:3,largest:1"),
+        thresholds=thresholds(["fixed:0.5"]),
+    )
     content = score(ours, chosen).row["content"]
 
     counts = count(ours, chosen, content, {"": np.array([1.0, 0.5])})

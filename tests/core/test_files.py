@@ -189,8 +189,8 @@ def test_full_disk_is_an_output_error_that_says_what_to_do() -> None:
         append_text(Path("/dev/full"), "more")
 
     assert str(caught.value) == (
-        "/dev/full: cannot be written (No space left on device). What is finished is "
-        "kept: make room or give write permission, then repeat the same command."
+        "/dev/full: cannot be written (No space left on device). Make room or give "
+        "write permission, then repeat the same command; run and compare go on."
     )
 
 
@@ -200,9 +200,17 @@ def test_failure_without_a_number_keeps_its_words(tmp_path: Path) -> None:
         raise OSError(msg)
 
     with pytest.raises(
-        OutputError, match=r"cannot be written \(no idea\).* choose another --output"
+        OutputError, match=r"cannot be written \(no idea\)\. Choose another --output"
     ):
         write_atomically(tmp_path / "a", write)
+
+
+def test_name_that_is_not_utf8_comes_back_as_it_is(tmp_path: Path) -> None:
+    case = os.fsdecode(b"caf\xe9")
+
+    write_rows(tmp_path / "cases.csv", [{"case": case}])
+
+    assert read_rows(tmp_path / "cases.csv") == [{"case": case}]
 
 
 def test_text_is_added_at_the_end(tmp_path: Path) -> None:

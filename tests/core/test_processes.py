@@ -6,7 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
 
 TOY = Path(__file__).parents[1] / "assets" / "toy"
 RUN = ("-m", "uadbench", "run", "-m", "toy", "-d", "toy", "-q")
@@ -31,6 +36,86 @@ def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
     while not path.exists():
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)
+
+
+@pytest.fixture
+def two_folders(tmp_path: Path) -> Path:
+    """Score maps and references that take two processes some seconds."""
+    for case in range(40):
+        scores = np.random.default_rng(case).random((96, 96, 32), np.float32)
+        for folder, voxels in (("pred", scores), ("ref", (scores > 0.99) * 1.0)):
+            path = tmp_path / folder / f"{case}.nii"
+            path.parent.mkdir(exist_ok=True)
+            nib.nifti1.Nifti1Image(voxels.astype(np.float32), np.eye(4)).to_filename(
+                path
+            )
+    return tmp_path
+
+
+EVALUATE = ("-m", "uadbench", "evaluate", "pred", "ref", "-j", "2")
+
+
+def children(process: "subprocess.Popen[str]") -> list[int]:
+    """Return the processes that a process has started: its workers, and one more."""
+    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [int(word) for word in path.read_text().split()]
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Wait at most a minute."""
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_interrupted_evaluation_gives_one_line_however_many_processes_there_are(
+    two_folders: Path, count: int
+) -> None:
+    process = start(*EVALUATE, cwd=two_folders, start_new_session=True)
+    wait_until(lambda: len(children(process)) >= count)
+
+    os.killpg(process.pid, signal.SIGINT)
+    out, message = process.communicate()
+
+    assert process.returncode == 130
+    assert (out, message) == (
+        "",
+        "interrupted: nothing is written; repeat the command.\n",
+    )
+    assert not (two_folders / "evaluation").exists()
+
+
+def test_killed_evaluation_leaves_no_process(two_folders: Path) -> None:
+    process = start(*EVALUATE, cwd=two_folders)
+    wait_until(lambda: len(children(process)) == 3)
+    places = [Path(f"/proc/{child}/cwd") for child in children(process)]
+
+    process.kill()
+    process.communicate()
+
+    # An ended process that nobody asked for its status has no folder any more.
+    wait_until(lambda: not any(place.exists() for place in places))
+
+
+def test_pager_that_is_left_early_is_no_failure(two_folders: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    words = (*EVALUATE[:-2], "--pattern", "[0-2].nii", "--reference-pattern", "[0-2].*")
+
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=two_folders,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write)
+
+    assert done.returncode == 0
+    assert "Error" not in done.stderr
 
 
 def test_killed_run_goes_on_to_the_same_cases(tmp_path: Path) -> None:

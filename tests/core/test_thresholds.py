@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from uadbench.errors import ContractError, DataError, UsageError
-from uadbench.specs import Spec
+from uadbench.specs import Kind, Spec, parse
 from uadbench.thresholds import (
     DEFAULTS,
     HEADLINE,
@@ -108,12 +108,29 @@ def test_strategies_asked_for_come_after_the_default_ones_and_once() -> None:
         (Spec("fpr@healthy", 0.05), HEADLINE),
         (Spec("fpr@healthy", 0.005), "fpr0p5"),
         (Spec("quantile@healthy", 0.975), "q97p5"),
+        (Spec("quantile@healthy", 0.07), "q7"),
         (Spec("fixed", -0.25), "fixedm0p25"),
+        (Spec("fixed", 0.8123458), "fixed0p8123458"),
+        (Spec("fixed", 1900004.0), "fixed1900004"),
         (Spec("dice@lesion-val"), "lesionval"),
     ],
 )
 def test_suffix_of_a_strategy_can_end_a_column(spec: Spec, expected: str) -> None:
     assert suffix(spec) == expected
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_strategy_in_words_is_the_same_strategy(number: float) -> None:
+    spec = Spec("fixed", number)
+
+    assert (
+        parse("--threshold", str(spec), {"fixed": Kind("fixed", "", "SCORE")}) == spec
+    )
+
+
+def test_number_without_bounds_is_told_without_them() -> None:
+    with pytest.raises(UsageError, match="'size' takes a number, got 'big'"):
+        parse("--by", "size:big", {"size": Kind("size", "", "NUMBER")})
 
 
 @pytest.mark.parametrize(
@@ -122,7 +139,8 @@ def test_suffix_of_a_strategy_can_end_a_column(spec: Spec, expected: str) -> Non
         ("fpr@health:0.1", "Did you mean 'fpr@healthy'"),
         ("fpr@healthy", "expected 'fpr@healthy:RATE', got 'fpr@healthy'"),
         ("fpr@healthy:1.5", "takes a number above 0 and below 1, got '1.5'"),
-        ("fixed:high", "'fixed' takes a number, got 'high'"),
+        ("fixed:high", "'fixed' takes a number above -3.4.* got 'high'"),
+        ("fixed:1e39", "and below 3.40282e"),
         ("oracle:3", "expected 'oracle', got 'oracle:3'"),
     ],
 )

@@ -159,7 +159,8 @@ def test_the_same_grid_in_other_axes_is_the_same(tmp_path: Path, sound: Path) ->
 
 def test_rounding_of_an_affine_is_forgiven(tmp_path: Path, sound: Path) -> None:
     affine = AFFINE.copy()
-    affine[0, 3] += 5e-4
+    # 0.001 is the tolerance, which float32 holds as a little more.
+    affine[0, 2] = 1e-3
     path = save(tmp_path / "other.nii", noise(), affine)
 
     check_on_grid(path, read_grid(sound), sound.name)
@@ -175,6 +176,15 @@ def test_grids_of_other_shapes_are_told_with_numbers(
 
     expected = "shape (7, 6, 4), but sound.nii.gz has (7, 6, 5). Resample one"
     assert f"{path}: {expected}" in str(caught.value)
+
+
+def test_gap_is_told_with_digits_enough_to_see_it(tmp_path: Path, sound: Path) -> None:
+    affine = AFFINE.copy()
+    affine[0, 2] = 1.0001e-3
+    path = save(tmp_path / "other.nii", noise(), affine)
+
+    with pytest.raises(DataError, match=r"by up to 0\.0010001 \(allowed: 0\.001\)"):
+        check_on_grid(path, read_grid(sound), sound.name)
 
 
 def test_grids_of_other_affines_are_told_with_numbers(

@@ -1,11 +1,16 @@
 """`uadbench evaluate`: options in, numbers and an exit status out."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from uadbench.arguments import Folder
+from uadbench.errors import INTERRUPTED
+
+if TYPE_CHECKING:
+    from .request import Request
 
 FOLDER = Folder(exists=True, file_okay=False)
 FAILED, NOTHING = 1, 3
@@ -90,7 +95,7 @@ FAILED, NOTHING = 1, 3
 @click.option(
     "-o",
     "--output",
-    type=Folder(),
+    type=Folder(file_okay=False),
     default=Path("evaluation"),
     show_default=True,
     help="Where cases.csv and summary.json go.",
@@ -107,47 +112,51 @@ def evaluate(**words: Any) -> int:
     an image. Where several files fit, choose by a pattern.
 
     Every reference is a case. The exit status is 1 if one is missing or failed (the
-    others are scored), 3 if none could be scored.
+    others are scored), 3 if none could be scored. Files are written at the end.
     """
+    from uadbench.console import tell
     from uadbench.progress import monitor
-    from uadbench.results import claim
 
-    from . import cautions, run, summary, table
+    from . import cautions, output, run, summary, table
 
     request, folder = _request(words), words["output"]
-    summary.check_free(folder, overwrite=words["overwrite"])
-    with monitor(words["quiet"]) as watch:
-        found = run.evaluate(request, watch)
-        notes = list(cautions.cautions(request, found))
-        for note in notes:
-            watch.warn(f"warning: {note}")
-    content = summary.summarise(request, found, notes)
-    with claim(folder):
-        summary.write(folder, found, content)
+    with output.reserved(folder, overwrite=words["overwrite"]):
+        try:
+            with monitor(words["quiet"]) as watch:
+                found = run.evaluate(request, watch)
+                notes = list(cautions.cautions(request, found))
+                for note in notes:
+                    watch.warn(f"warning: {note}")
+                content = summary.summarise(request, found, notes)
+        except KeyboardInterrupt:
+            click.echo("interrupted: nothing is written; repeat the command.", err=True)
+            return INTERRUPTED
+        output.write(folder, found, content)
     if words["as_json"]:
-        click.echo((folder / "summary.json").read_text(), nl=False)
+        tell((folder / "summary.json").read_text())
     elif not words["quiet"]:
-        table.show(found, content, folder)
+        tell(table.text(found, content, folder))
     if not found.scored:
         return NOTHING
     return 0 if len(found.scored) == len(found.rows) else FAILED
 
 
-def _request(words: dict[str, Any]) -> Any:
+def _request(words: Mapping[str, Any]) -> "Request":
     """Return what the command line asks for."""
     from uadbench.postprocess import Pipeline
 
-    from .pairs import Folder
+    from .names import Source
     from .request import Request, labels, thresholds
 
-    def folder(name: str, option: str) -> Folder:
-        pattern = words[option.removeprefix("--").replace("-", "_")]
-        return Folder(words[name], pattern, option)
-
+    brains = words["brain"] and Source(
+        words["brain"], words["brain_pattern"], "--brain-pattern"
+    )
     return Request(
-        predictions=folder("predictions", "--pattern"),
-        references=folder("references", "--reference-pattern"),
-        brains=folder("brain", "--brain-pattern") if words["brain"] else None,
+        predictions=Source(words["predictions"], words["pattern"], "--pattern"),
+        references=Source(
+            words["references"], words["reference_pattern"], "--reference-pattern"
+        ),
+        brains=brains,
         kind=words["kind"],
         labels=labels("--label", words["label"]),
         ignore=labels("--ignore", words["ignore"]),

@@ -1,53 +1,13 @@
-"""Which prediction belongs to which reference, told by their names.
+"""The cases of an evaluation: each reference with its prediction and its brain."""
 
-The first rule that any file satisfies decides; two files that satisfy it are an error:
-
-1. the same path within the two folders,
-2. the same file name (and, of BIDS names, the same examination),
-3. the same BIDS examination: entities such as sub, ses, run; not desc, label, suffix,
-4. of two BIDS examinations one has all entities of the other (sub-1, sub-1_ses-2).
-
-Names that are not BIDS, such as nnU-Net's, know rules 1 and 2; where a folder has one
-name several times (A/mask.nii.gz, B/mask.nii.gz), rule 1 alone.
-"""
-
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from uadbench.errors import DataError
 
-from .names import Name, find, listing
-
-RULES: tuple[Callable[[Name, Name], bool], ...] = (
-    lambda one, other: one.place == other.place,
-    lambda one, other: one.stem == other.stem and one.entities == other.entities,
-    lambda one, other: one.entities == other.entities,
-    lambda one, other: (
-        one.entities.items() <= other.entities.items()
-        or other.entities.items() <= one.entities.items()
-    ),
-)
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A folder of files to match.
-
-    Attributes:
-        path: where it is.
-        pattern: for the names of those that are meant.
-        option: of the command line that sets the pattern.
-    """
-
-    path: Path
-    pattern: str
-    option: str
-
-    def names(self) -> list[Name]:
-        """Return the names of its files; DataError if there is none."""
-        return find(self.path, self.pattern, self.option)
+from .assign import assign, cases
+from .names import Name, Source, shown
 
 
 @dataclass(frozen=True)
@@ -71,31 +31,52 @@ class Pair:
 
 @dataclass(frozen=True)
 class Pairs:
-    """All cases that are expected, by name, and predictions of no case."""
+    """All cases that are expected, by name, and files of no case.
+
+    Attributes:
+        pairs: the cases.
+        extra: predictions of no case.
+        images: files among predictions that are named as nnU-Net's images.
+        spare: brain masks of no case, where a case has none; else ().
+    """
 
     pairs: tuple[Pair, ...]
     extra: tuple[Path, ...]
+    images: tuple[Path, ...] = ()
+    spare: tuple[Path, ...] = ()
 
 
-def match(predictions: Folder, references: Folder, brains: Folder | None) -> Pairs:
+def match(predictions: Source, references: Source, brains: Source | None) -> Pairs:
     """Return a pair for each reference.
+
+    No file has two parts: a reference is no brain mask, neither is a prediction.
 
     Raises:
         DataError: a folder holds no file, a file fits several others, or nothing fits.
     """
-    truth = _without_images(references.names(), set())
-    keys = _keys(truth, nested=_repeated(truth))
-    found = _without_images(predictions.names(), set(keys.values()))
-    _check_distinct(keys, references)
+    truth, _ = _without_images(references.names(), set())
+    keys = cases(truth, references)
+    masks = _own_files(brains, truth, "references") if brains else []
+    others = "references or brain masks" if brains else "references"
+    found, images = _without_images(
+        _own_files(predictions, [*truth, *masks], others), set(keys.values())
+    )
     chosen = assign(truth, found, predictions, references)
     if not chosen:
-        msg = (
-            f"no prediction fits any reference: {predictions.path} holds "
-            f"{listing(name.path.name for name in found)}; {references.path} holds "
-            f"{listing(name.path.name for name in truth)}. Give both the same names."
-        )
+        advice = "Give both the same names."
+        if images:
+            advice = (
+                f"{shown(images)}: named as nnU-Net's images (CASE_0000); a prediction "
+                "is named CASE.nii.gz."
+            )
+        told = _holdings(predictions, [*found, *images], references, truth)
+        msg = f"no prediction fits any reference: {told}. {advice}"
         raise DataError(msg)
-    inside = assign(truth, brains.names(), brains, references) if brains else {}
+    inside = assign(truth, masks, brains, references, shared=True) if brains else {}
+    if brains and not inside:
+        told = _holdings(brains, masks, references, truth)
+        msg = f"no brain mask fits any reference: {told}. Give both the same names."
+        raise DataError(msg)
     pairs = [
         Pair(
             case=case,
@@ -106,105 +87,53 @@ def match(predictions: Folder, references: Folder, brains: Folder | None) -> Pai
         )
         for name, case in keys.items()
     ]
-    extra = set(found) - set(chosen.values())
+    spare = set(masks) - set(inside.values()) if len(inside) < len(truth) else set()
     return Pairs(
         tuple(sorted(pairs, key=lambda pair: pair.case)),
-        tuple(sorted(name.path for name in extra)),
+        extra=_paths(set(found) - set(chosen.values())),
+        images=_paths(images),
+        spare=_paths(spare),
     )
 
 
-def assign(
-    references: Sequence[Name], others: Sequence[Name], place: Folder, origin: Folder
-) -> dict[Name, Name]:
-    """Return the one of the others that fits each reference, where one does.
+def _own_files(source: Source, taken: Sequence[Name], what: str) -> list[Name]:
+    """Return the files of a folder without those that are something else already.
 
     Args:
-        references: of the cases.
-        others: such as predictions.
-        place: that the others come from, for messages.
-        origin: that the references come from, for messages.
+        source: of the files.
+        taken: what they must not be.
+        what: these are, for the message.
 
     Raises:
-        DataError: several others fit a reference, or one fits several.
+        DataError: none is left.
     """
-    nested = _repeated(references) or _repeated(others)
-    groups: dict[str, list[Name]] = {}
-    for other in others:
-        groups.setdefault(_group(other, nested), []).append(other)
-    chosen = {}
-    for name in references:
-        fitting = _fitting(name, groups.get(_group(name, nested), []))
-        if len(fitting) > 1:
-            msg = (
-                f"{name.path.name}: {len(fitting)} files in {place.path} fit it: "
-                f"{listing(other.path.name for other in fitting)}. "
-                f"{_advice(place, fitting)}"
-            )
-            raise DataError(msg)
-        if fitting:
-            chosen[name] = fitting[0]
-    owners: dict[Name, Name] = {}
-    for name, other in chosen.items():
-        if other in owners:
-            both = [owners[other], name]
-            msg = (
-                f"{other.path.name}: fits {' and '.join(n.path.name for n in both)}. "
-                f"{_advice(origin, both)}"
-            )
-            raise DataError(msg)
-        owners[other] = name
-    return chosen
+    used = {name.location for name in taken}
+    names = source.names()
+    left = [name for name in names if name.location not in used]
+    if not left:
+        msg = (
+            f"{source.path}: all that is chosen here is chosen as {what} too: "
+            f"{shown(names)}. Give another folder, or choose by {source.option}."
+        )
+        raise DataError(msg)
+    return left
 
 
-def _fitting(name: Name, others: Sequence[Name]) -> list[Name]:
-    for rule in RULES:
-        fitting = [other for other in others if rule(name, other)]
-        if fitting:
-            return fitting
-    return []
+def _without_images(
+    names: Sequence[Name], known: Collection[str]
+) -> tuple[list[Name], list[Name]]:
+    """Return names without and with those of nnU-Net's channels of a known case."""
+    stems = {name.stem for name in names} | set(known)
+    images = {n for n in names if n.stem not in known and n.imaged in stems}
+    return [n for n in names if n not in images], [n for n in names if n in images]
 
 
-def _without_images(names: Sequence[Name], cases: Collection[str]) -> list[Name]:
-    """Return the names that are no channel of a case here or among `cases`."""
-    known = {name.stem for name in names} | set(cases)
-    return [name for name in names if name.stem in cases or name.imaged not in known]
+def _holdings(
+    source: Source, names: Sequence[Name], references: Source, truth: Sequence[Name]
+) -> str:
+    """Return what two folders hold, where they don't fit."""
+    return f"{source.path} holds {shown(names)}; {references.path} holds {shown(truth)}"
 
 
-def _repeated(names: Iterable[Name]) -> bool:
-    """Return whether file names that are not BIDS occur more than once."""
-    counts = Counter(name.stem for name in names if not name.entities)
-    return any(count > 1 for count in counts.values())
-
-
-def _group(name: Name, nested: bool) -> str:
-    """Return what names that may fit have in common."""
-    if name.entities:
-        return f"sub-{name.entities['sub']}"
-    return name.place if nested else name.stem
-
-
-def _keys(names: Sequence[Name], nested: bool) -> dict[Name, str]:
-    return {name: name.examination or _group(name, nested) for name in names}
-
-
-def _check_distinct(keys: Mapping[Name, str], references: Folder) -> None:
-    owners: dict[str, list[Name]] = {}
-    for name, case in keys.items():
-        owners.setdefault(case, []).append(name)
-    for case, names in owners.items():
-        if len(names) > 1:
-            msg = (
-                f"{references.path}: {len(names)} references of the case {case}: "
-                f"{listing(name.path.name for name in names)}. "
-                f"{_advice(references, names)}"
-            )
-            raise DataError(msg)
-
-
-def _advice(folder: Folder, names: Sequence[Name]) -> str:
-    """Return how to choose among files, as a command line would have it."""
-    patterns = dict.fromkeys(name.pattern for name in names)
-    if len(patterns) == 1:
-        return f"Choose by {folder.option}, or give both folders the same names."
-    words = " or ".join(f"'{pattern}'" for pattern in patterns)
-    return f"Choose by {folder.option}, such as {words}."
+def _paths(names: Iterable[Name]) -> tuple[Path, ...]:
+    return tuple(sorted(name.path for name in names))

@@ -12,13 +12,15 @@ from uadbench.errors import DataError
 from uadbench.postprocess import Pipeline
 from uadbench.protocols import Case, Prediction, Scan
 from uadbench.thresholds import Threshold
-from uadbench.volumes import Grid, check_on_grid, read_grid, read_values
+from uadbench.volumes import open_volume
 
+from .aligning import Aligner, Volume
 from .pairs import Pair
 
-Volume = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Kind = Literal["mask", "score"]
+# How far a factor in the header may move a label from its whole number.
+ROUNDING = 1e-3
 # Whole numbers up to this are rather labels than scores.
 MOST_LABELS = 20
 
@@ -78,9 +80,10 @@ def load(pair: Pair, prediction: Path, settings: Settings) -> Loaded:
         DataError: a file is unreadable, has NaN, or is not what it should be; grids
             differ and are not to be resampled; there is no voxel of brain.
     """
-    reference, grid = read_values(pair.reference)
-    lesion, ignored = _labelled(pair.reference, reference, settings)
-    aligned = _Aligner(grid, pair.reference.name, settings.resample)
+    opened = open_volume(pair.reference)
+    grid = opened.grid
+    lesion, ignored = _labelled(pair.reference, opened.values(), settings)
+    aligned = Aligner(grid, pair.reference.name, settings.resample)
     image = aligned.read(prediction, nearest=settings.kind == "mask")
     own = None
     if settings.kind == "mask":
@@ -94,7 +97,7 @@ def load(pair: Pair, prediction: Path, settings: Settings) -> Loaded:
         spacing=grid.spacing,
         affine=grid.affine,
         modalities=(settings.kind,),
-        slices=tuple(int(z) for z in np.flatnonzero(brain.any((0, 1)))),
+        slices=_slices(brain),
         axes=grid.axes,
         xform=grid.xform,
     )
@@ -110,105 +113,59 @@ def load(pair: Pair, prediction: Path, settings: Settings) -> Loaded:
 def is_mask(path: Path) -> bool | None:
     """Return whether a file holds 0 and 1 (or 255) alone; None if it is unreadable."""
     try:
-        values, _ = read_values(path)
-    except DataError:
+        return _is_binary(open_volume(path).values())
+    except Exception:  # whatever a reader of third-party files raises; scoring tells it
         return None
-    return _is_binary(values)
 
 
-class _Aligner:
-    """Reads volumes onto one grid.
-
-    Attributes:
-        resampled: whether one lay on another.
-    """
-
-    def __init__(self, grid: Grid, owner: str, resample: bool) -> None:
-        self._grid = grid
-        self._owner = owner
-        self._resample = resample
-        self.resampled = False
-
-    def read(self, path: Path, *, nearest: bool) -> Volume:
-        """Return the voxels of a file on the grid, float32 (X, Y, Z).
-
-        Raises:
-            DataError: it is unreadable, or on another grid and not to be resampled.
-        """
-        read_grid(path)
-        try:
-            check_on_grid(path, self._grid, self._owner)
-        except DataError as error:
-            if not self._resample:
-                msg = f"{error} --on-geometry-mismatch resample does."
-                raise DataError(msg) from None
-            self.resampled = True
-            return resample(path, self._grid, nearest=nearest)
-        return read_values(path)[0]
-
-
-def resample(path: Path, grid: Grid, *, nearest: bool) -> Volume:
-    """Return a volume on another grid, float32 (X, Y, Z).
-
-    Values between voxels are linear, or those of the nearest; what the volume does not
-    cover gets its lowest value, so that it ranks last. Nothing is smoothed before a
-    finer volume is brought onto a coarser grid.
-
-    Raises:
-        DataError: it is unreadable, or the two do not overlap.
-    """
-    from scipy.ndimage import affine_transform
-
-    voxels, own = read_values(path)
-    to_own = np.linalg.inv(own.affine) @ grid.affine
-    corners = np.indices((2, 2, 2)).reshape(3, -1).T * (np.array(grid.shape) - 1)
-    reached = corners @ to_own[:3, :3].T + to_own[:3, 3]
-    last = np.array(own.shape) - 1
-    if (reached.max(0) < 0).any() or (reached.min(0) > last).any():
-        msg = f"{path}: lies apart from its reference, says its affine. Check the file."
-        raise DataError(msg)
-    # "constant" would take a coordinate of -1e-12 for one outside the volume.
-    moved = affine_transform(
-        voxels,
-        to_own[:3, :3],
-        to_own[:3, 3],
-        output_shape=grid.shape,
-        order=0 if nearest else 1,
-        mode="grid-constant",
-        cval=float(voxels.min()),
-    )
-    return np.asarray(moved, np.float32)
-
-
-def _brain(pair: Pair, aligned: _Aligner) -> Mask:
+def _brain(pair: Pair, aligned: Aligner) -> Mask:
     if pair.brain is None:
-        msg = f"no brain mask for {pair.reference.name}"
+        msg = (
+            f"no brain mask for {pair.reference.name}: add one to the folder, or leave "
+            "--brain out."
+        )
         raise DataError(msg)
-    brain = aligned.read(pair.brain, nearest=True) > 0
+    brain = _whole(pair.brain, aligned.read(pair.brain, nearest=True)) > 0
     if not brain.any():
         msg = f"{pair.brain}: an empty brain mask; nothing can be scored in it."
         raise DataError(msg)
     return np.ascontiguousarray(brain)
 
 
+def _slices(brain: Mask) -> tuple[int, ...]:
+    """Return the axial slices that are measured: all, or the one that holds brain.
+
+    A missed lesion counts the diagonal of the image, not that of the brain's box.
+    """
+    held = np.flatnonzero(brain.any((0, 1)))
+    return tuple(map(int, held if len(held) == 1 else range(brain.shape[2])))
+
+
 def _labelled(path: Path, values: Volume, settings: Settings) -> tuple[Mask, Mask]:
     """Return what of a reference is lesion, and what is ignored."""
-    if settings.labels or settings.ignore:
-        _check_whole(path, values)
+    values = _whole(path, values)
     ignored = _among(values, settings.ignore)
     lesion = _among(values, settings.labels) if settings.labels else values > 0
+    nameless = values[(values < 0) & ~ignored]
+    if nameless.size and not settings.labels:
+        msg = (
+            f"{path}: holds {nameless[0]:g}, which is neither lesion nor background. "
+            f"Choose by --label what is lesion, or use --ignore {nameless[0]:g}."
+        )
+        raise DataError(msg)
     return np.ascontiguousarray(lesion & ~ignored), np.ascontiguousarray(ignored)
 
 
 def _as_mask(path: Path, values: Volume, settings: Settings) -> Mask:
     if settings.prediction_labels:
-        _check_whole(path, values)
-        return _among(values, settings.prediction_labels)
+        return _among(_whole(path, values), settings.prediction_labels)
     if not _is_binary(values):
-        other = values[(values != 0) & (values != 1)][0]
+        held = values[values != 0]
+        other = held[(held != 1) & (held != 255)]
+        what = f"{other[0]:g}" if other.size else "both 1 and 255"
         msg = (
-            f"{path}: not a binary mask, it holds {other:g}. A mask has 0 and 1 (or "
-            "255) alone; --kind score reads a score map, --prediction-label N labels."
+            f"{path}: not a binary mask, it holds {what}. A mask has 0 and 1 alone, or "
+            "0 and 255; --kind score reads a score map, --prediction-label N labels."
         )
         raise DataError(msg)
     return np.asarray(values > 0)
@@ -224,11 +181,17 @@ def _is_like_labels(values: Volume) -> bool:
     return bool(few and (values == np.rint(values)).all())
 
 
-def _check_whole(path: Path, values: Volume) -> None:
-    broken = values[values != np.rint(values)]
+def _whole(path: Path, values: Volume) -> Volume:
+    """Return labels, rounded; DataError if they are no whole numbers."""
+    labels = np.rint(values)
+    broken = values[np.abs(values - labels) > ROUNDING]
     if broken.size:
-        msg = f"{path}: labels are whole numbers, but it holds {broken[0]:g}."
+        msg = (
+            f"{path}: labels are whole numbers, but it holds {broken[0]:g}. Make a "
+            "mask of it (0 and 1), or resample it by the nearest voxel."
+        )
         raise DataError(msg)
+    return labels
 
 
 def _among(values: Volume, labels: Collection[int]) -> Mask:

@@ -19,7 +19,7 @@ from uadbench.thresholds import (
 )
 from uadbench.variants import variants
 
-from .pairs import Folder
+from .names import Source
 from .reading import Kind, Settings
 
 # End of the columns of predictions that are masks: "dice_mask".
@@ -41,9 +41,9 @@ class Request:
         jobs: processes.
     """
 
-    predictions: Folder
-    references: Folder
-    brains: Folder | None = None
+    predictions: Source
+    references: Source
+    brains: Source | None = None
     kind: Literal["auto", "mask", "score"] = "auto"
     labels: tuple[int, ...] = ()
     ignore: tuple[int, ...] = ()
@@ -59,6 +59,11 @@ class Request:
         if both:
             msg = f"label {both[0]} is both in --label and in --ignore: leave one out."
             raise UsageError(msg)
+        if 0 in self.labels + self.prediction_labels:
+            msg = (
+                "label 0 is the background: --label and --prediction-label take others."
+            )
+            raise UsageError(msg)
         if self.prediction_labels and self.kind == "score":
             msg = "--prediction-label makes masks: leave it or --kind score out."
             raise UsageError(msg)
@@ -71,7 +76,7 @@ class Request:
         """Return how cases are scored if predictions are of a kind.
 
         Raises:
-            UsageError: masks are asked for what only scores have.
+            UsageError: masks are asked for what only scores have, or the reverse.
         """
         steps = {step.name for step in self.pipeline.steps}
         if kind == "mask" and "median" in steps:
@@ -79,6 +84,12 @@ class Request:
             raise UsageError(msg)
         if kind == "mask" and self.thresholds:
             msg = "--threshold: predictions are masks, which have no scores to cut."
+            raise UsageError(msg)
+        if kind == "score" and self.pipeline.cuts_masks and not self.thresholds:
+            msg = (
+                f"--postprocess {self.pipeline}: cleans masks, but predictions are "
+                "scores. Cut them by --threshold fixed:SCORE, or leave these steps out."
+            )
             raise UsageError(msg)
         return Settings(
             kind=kind,
@@ -111,9 +122,16 @@ def thresholds(words: Sequence[str]) -> tuple[Spec, ...]:
     Raises:
         UsageError: one is unknown, or needs more than two folders to be chosen by.
     """
-    specs = [parse("--threshold", word, KINDS) for word in words]
+    known = {name: KINDS[name] for name in (FIXED, ORACLE, ORACLE_CASE)}
+    specs = []
+    for word in words:
+        if _is_number(word):
+            msg = f"--threshold {word}: a value is written as fixed:{word}."
+            raise UsageError(msg)
+        named = word.partition(":")[0].strip() in KINDS
+        specs.append(parse("--threshold", word, KINDS if named else known))
     for word, spec in zip(words, specs, strict=True):
-        if spec.name not in (FIXED, ORACLE, ORACLE_CASE):
+        if spec.name not in known:
             msg = (
                 f"--threshold {word}: needs the validation scans or the method itself, "
                 "which two folders don't hold. Give a value as fixed:SCORE (a run's "
@@ -121,6 +139,14 @@ def thresholds(words: Sequence[str]) -> tuple[Spec, ...]:
             )
             raise UsageError(msg)
     return tuple(spec for spec in dict.fromkeys(specs) if spec.name == FIXED)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def labels(option: str, words: str) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from uadbench.variants import Variant, variants
 from .pairs import Pair, Pairs, match
 from .reading import Kind, Settings, is_mask
 from .request import Request
-from .scoring import Outcome, Thresholds, count, score
+from .scoring import Grids, Outcome, count, score
 from .workers import Workers
 
 
@@ -113,7 +113,7 @@ def _add_oracles(
 
 
 def _count(
-    scored: tuple[Pair, object], settings: Settings, grids: Thresholds
+    scored: tuple[Pair, object], settings: Settings, grids: Grids
 ) -> Mapping[str, Counts]:
     pair, content = scored
     return count(pair, settings, content, grids)

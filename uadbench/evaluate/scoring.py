@@ -22,7 +22,7 @@ from uadbench.variants import Reading, read, variants
 from .pairs import Pair
 from .reading import Loaded, Settings, load
 
-Thresholds = Mapping[str, NDArray[np.floating]]
+Grids = Mapping[str, NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def score(pair: Pair, settings: Settings) -> Outcome:
 
 
 def count(
-    pair: Pair, settings: Settings, content: object, grids: Thresholds
+    pair: Pair, settings: Settings, content: object, grids: Grids
 ) -> dict[str, Counts]:
     """Return what falling thresholds find in a case, by the suffix of the variant.
 

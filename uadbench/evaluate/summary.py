@@ -1,36 +1,19 @@
-"""The two files of an evaluation: cases.csv and summary.json."""
+"""summary.json of an evaluation: what a run's has, and what it was made of."""
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from uadbench import __version__, files, summary
-from uadbench.errors import UsageError
+from uadbench import __version__, summary
 from uadbench.evaluation import Row
 from uadbench.metrics import Confusion
-from uadbench.results import is_run
 from uadbench.summary import Pool
 
-from .pairs import Folder
+from .names import Source
+from .pairs import Pairs
 from .request import Request
 from .run import Evaluation
-
-WRITTEN = ("cases.csv", "summary.json")
-
-
-def check_free(folder: Path, *, overwrite: bool) -> None:
-    """Raise a UsageError if results lie in a folder that must not be replaced."""
-    if is_run(folder):
-        msg = f"{folder}: a run's folder. Choose another --output."
-        raise UsageError(msg)
-    there = [name for name in WRITTEN if (folder / name).exists()]
-    if there and not overwrite:
-        msg = (
-            f"{folder}: holds {' and '.join(there)}. Choose another --output, or "
-            "replace them with --overwrite."
-        )
-        raise UsageError(msg)
 
 
 def summarise(
@@ -56,6 +39,7 @@ def summarise(
             "status": row["status"],
             "prediction_file": pair.prediction and str(pair.prediction),
             "reference_file": str(pair.reference),
+            "brain_file": pair.brain and str(pair.brain),
             "metrics": {k: v for k, v in row.items() if isinstance(v, float)},
         }
         for pair, row in zip(found.pairs.pairs, found.rows, strict=True)
@@ -72,15 +56,14 @@ def summarise(
         },
         "cautions": list(cautions),
         "resampled": found.resampled,
-        "ignored_files": [str(path) for path in found.pairs.extra],
+        "ignored_files": [str(path) for path in _ignored(found.pairs)],
         "options": _options(request, found.kind),
     }
 
 
-def write(folder: Path, found: Evaluation, content: dict[str, Any]) -> None:
-    """Write cases.csv and summary.json; OutputError if they can't be."""
-    files.write_rows(folder / "cases.csv", found.rows)
-    files.write_json(folder / "summary.json", content)
+def _ignored(pairs: Pairs) -> list[Path]:
+    """Return files that belong to no case, although their folder was given for it."""
+    return sorted([*pairs.extra, *pairs.images, *pairs.spare])
 
 
 def _prevalence(pool: Pool) -> float:
@@ -107,7 +90,7 @@ def _options(request: Request, kind: str) -> dict[str, object]:
     }
 
 
-def _folder(folder: Folder | None) -> dict[str, str] | None:
+def _folder(folder: Source | None) -> dict[str, str] | None:
     if folder is None:
         return None
     return {"folder": str(folder.path), "pattern": folder.pattern}

@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.table import Column, Table
-
-from uadbench.describing import table_console
+from uadbench.console import table_console, table_of
 from uadbench.thresholds import ORACLE
 
 from .request import MASK
@@ -36,12 +34,12 @@ CUT = {
 }
 
 
-def show(found: Evaluation, summary: Mapping[str, Any], folder: Path) -> None:
-    """Print the means of the main metrics over subjects, and where all others are."""
+def text(found: Evaluation, summary: Mapping[str, Any], folder: Path) -> str:
+    """Return the means of the main metrics over subjects, and where all others are."""
     console = table_console()
     cases = summary["cases"]
-    counts = (Column(name, justify="right") for name in ("n", "undefined", "missing"))
-    table = Table("metric", "mean [95 % interval]", *counts, box=None)
+    counts = ("n", "undefined", "not scored")
+    table = table_of("metric", "mean [95 % interval]", *counts, right=len(counts))
     for name, title in _titles(found):
         of = summary["subject"].get(name)
         if of:
@@ -55,9 +53,11 @@ def show(found: Evaluation, summary: Mapping[str, Any], folder: Path) -> None:
         f"{cases['without_lesion']} cases without lesion",
         f"all metrics: {folder / 'summary.json'}",
     ]
-    console.print(table, markup=False)
-    for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
+    with console.capture() as shown:
+        console.print(table, markup=False)
+        for line in lines:
+            console.print(line, markup=False, soft_wrap=True)
+    return shown.get()
 
 
 def _titles(found: Evaluation) -> Iterator[tuple[str, str]]:

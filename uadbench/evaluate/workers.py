@@ -1,11 +1,13 @@
 """One function over many items in several processes, the results in order."""
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 from uadbench.errors import UadbenchError
@@ -48,15 +50,39 @@ class Workers(AbstractContextManager["Workers"]):
         if self._pool is None:
             # A forked copy of a process that has threads may hang.
             context = multiprocessing.get_context("spawn")
-            # Ctrl-C reaches every process; this one ends the others.
-            self._pool = ProcessPoolExecutor(
-                self._jobs, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)
-            )
+            self._pool = ProcessPoolExecutor(self._jobs, context, end_with_parent)
         try:
-            yield from self._pool.map(function, items)
+            with _without_interrupt():
+                results = self._pool.map(function, items)
+            yield from results
         except BrokenProcessPool:
             msg = (
                 f"one of {self._jobs} processes was killed, most likely because memory "
-                "ran out. Repeat the command with fewer --jobs."
+                "ran out. Nothing is written: repeat the command with fewer --jobs."
             )
             raise UadbenchError(msg) from None
+
+
+def end_with_parent() -> None:
+    """Let this process end when its parent does, even if that is killed."""
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+@contextmanager
+def _without_interrupt() -> Iterator[None]:
+    """Hold Ctrl-C back; processes that start meanwhile never get it.
+
+    It reaches every process of a terminal, and this one ends the others.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -93,8 +93,9 @@ def few_subjects(subjects: int) -> str:
     """Return the warning that fewer than 50 test subjects call for; "" from 50 up."""
     if subjects >= FEW_SUBJECTS:
         return ""
+    counted = "1 test subject" if subjects == 1 else f"{subjects} test subjects"
     return (
-        f"Only {subjects} test subject{'s' if subjects != 1 else ''}: the 95 % "
+        f"Only {counted}: the 95 % "
         "intervals are too narrow (of 5 subjects they cover 84 %, of 10 89 %, of 18 "
         "93 %), and a small difference between methods may be chance."
     )
