@@ -20,7 +20,7 @@ from uadbench.prediction import Failure, Success, predict_cases
 from uadbench.protocols import Case, Context, Lazy, Prediction, Scan
 from uadbench.specs import Spec
 from uadbench.summary import Pool
-from uadbench.thresholds import LESION, ORACLE, SUPERVISION, Threshold
+from uadbench.thresholds import LESION, Threshold
 from uadbench.timing import Stopwatch
 from uadbench.variants import Reading, Variant, read
 
@@ -157,13 +157,7 @@ def _oracles(
         summary.oracle_counts(case, readings, grids)
         for case, readings in _saved(job, folder, scored, {})
     ]
-    steps = {variant.suffix: str(variant.pipeline) for variant in pools}
-    return {
-        ORACLE + suffix: Threshold(
-            value, ORACLE, SUPERVISION[ORACLE], job.pipeline, steps[suffix]
-        )
-        for suffix, value in summary.add_oracles(scored, counts, grids).items()
-    }
+    return summary.add_oracles(scored, counts, grids, job.pipeline)
 
 
 def _saved(

@@ -19,9 +19,10 @@ from uadbench.metrics import (
 )
 from uadbench.oracle import Counts, best, candidates, counts_at
 from uadbench.protocols import Case
-from uadbench.thresholds import ORACLE, Threshold
+from uadbench.thresholds import ORACLE, SUPERVISION, Threshold
 from uadbench.variants import Reading, Variant
 
+Grid = NDArray[np.floating]
 CURVE_COLUMNS = ("threshold", "precision", "recall", "fpr")
 
 
@@ -86,22 +87,20 @@ class Pool:
 
 def oracle_grids(
     pools: Mapping[Variant, Pool], thresholds: Mapping[str, Threshold]
-) -> dict[str, NDArray[np.floating]]:
-    """Return the thresholds to try, by the suffix of the variant; see `bounded`.
+) -> dict[Variant, Grid]:
+    """Return the thresholds to try for each variant that is `bounded`.
 
     Every threshold that the results stand on is one of them: none may be better than
     what is called the best.
     """
     return {
-        variant.suffix: _with(candidates(pool.curve.ranking()), variant, thresholds)
+        variant: _with(candidates(pool.curve.ranking()), variant, thresholds)
         for variant, pool in pools.items()
         if variant.bounded
     }
 
 
-def _with(
-    grid: NDArray[np.floating], variant: Variant, thresholds: Mapping[str, Threshold]
-) -> NDArray[np.floating]:
+def _with(grid: Grid, variant: Variant, thresholds: Mapping[str, Threshold]) -> Grid:
     """Return falling thresholds, those of a variant among them."""
     # Scores are compared as float32.
     values = [
@@ -114,41 +113,51 @@ def _with(
 
 
 def oracle_counts(
-    case: Case, readings: Iterable[Reading], grids: Mapping[str, NDArray[np.floating]]
-) -> dict[str, Counts]:
+    case: Case, readings: Iterable[Reading], grids: Mapping[Variant, Grid]
+) -> dict[Variant, Counts]:
     """Return what the thresholds of each grid find in a case."""
     inside = scored_voxels(case)
     return {
-        reading.variant.suffix: counts_at(
-            grids[reading.variant.suffix], reading.score[inside], case.lesion[inside]
+        reading.variant: counts_at(
+            grids[reading.variant], reading.score[inside], case.lesion[inside]
         )
         for reading in readings
-        if reading.variant.suffix in grids
+        if reading.variant in grids
     }
 
 
 def add_oracles(
     scored: Sequence[Row],
-    counts: Sequence[Mapping[str, Counts]],
-    grids: Mapping[str, NDArray[np.floating]],
-) -> dict[str, float]:
-    """Add what the best threshold finds to the rows; return it by suffix of variant.
+    counts: Sequence[Mapping[Variant, Counts]],
+    grids: Mapping[Variant, Grid],
+    pipeline: str = "",
+) -> dict[str, Threshold]:
+    """Add what the best threshold finds to the rows; return it by suffix.
 
-    Without any lesion no threshold is the best: it is NaN, and there are no columns.
+    Without any lesion no threshold is the best: there is none, and no column.
 
     Args:
         scored: rows, which get the columns.
         counts: of each row's case, see `oracle_counts`.
         grids: see `oracle_grids`.
+        pipeline: hash of what produced the scores; "" if it is unknown.
     """
     found = {}
     subjects = [str(row["subject"]) for row in scored]
-    for suffix, grid in grids.items():
-        index = best([of_case[suffix] for of_case in counts], subjects)
-        found[suffix] = float("nan") if index is None else float(grid[index])
-        if index is not None:
-            for row, of_case in zip(scored, counts, strict=True):
-                row |= overlap(of_case[suffix].at(index), ORACLE + suffix)
+    for variant, grid in grids.items():
+        index = best([of_case[variant] for of_case in counts], subjects)
+        if index is None:
+            continue
+        suffix = ORACLE + variant.suffix
+        found[suffix] = Threshold(
+            value=float(grid[index]),
+            strategy=ORACLE,
+            supervision=SUPERVISION[ORACLE],
+            pipeline=pipeline,
+            postprocess=str(variant.pipeline),
+        )
+        for row, of_case in zip(scored, counts, strict=True):
+            row |= overlap(of_case[variant].at(index), suffix)
     return found
 
 

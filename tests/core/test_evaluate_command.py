@@ -137,6 +137,13 @@ def test_summary_has_what_users_of_nnunet_look_for(call: Call) -> None:
     assert dice == [metrics.dice(lesion(case + 1), lesion(case)) for case in range(3)]
     assert content["mean"]["dice_mask"] == pytest.approx(np.mean(dice))
     assert content["subject"]["dice_mask"]["mean"] == content["mean"]["dice_mask"]
+    assert [of["metrics"]["1"]["Dice"] for of in listed] == dice
+    overlap = [metrics.jaccard(lesion(case + 1), lesion(case)) for case in range(3)]
+    assert [of["metrics"]["1"]["IoU"] for of in listed] == pytest.approx(overlap)
+    assert content["mean"]["1"] == {
+        "Dice": content["mean"]["dice_mask"],
+        "IoU": pytest.approx(np.mean(overlap)),
+    }
 
 
 def test_table_shows_interval_and_counts(call: Call) -> None:
@@ -346,6 +353,12 @@ def test_score_maps_have_ranks_and_the_oracle(call: Call) -> None:
     assert content["mean"]["dice_oracle"] == pytest.approx(best)
     assert content["mean"]["dice_fixed0p8"] == pytest.approx(
         np.mean([metrics.dice(scores >= 0.8, labels) for scores, labels in voxels])
+    )
+    seen = {n: (t["value"], t["supervision"]) for n, t in content["thresholds"].items()}
+    assert seen["fixed0p8"] == (0.8, "none")
+    assert seen["oracle"][1] == "test-oracle"
+    assert content["mean"]["dice_oracle"] == pytest.approx(
+        np.mean([metrics.dice(s >= seen["oracle"][0], y) for s, y in voxels])
     )
     assert "auprc" in content["pooled"]
     assert set(content["image"]) == set(metrics.SUBJECT_SCORES)

@@ -490,10 +490,11 @@ def test_thresholds_are_counted_as_in_the_arrays(pair: Pair) -> None:
     )
     content = score(ours, chosen).row["content"]
 
-    counts = count(ours, chosen, content, {"": np.array([1.0, 0.5])})
+    raw = Variant("", Pipeline())
+    counts = count(ours, chosen, content, {raw: np.array([1.0, 0.5])})
 
-    assert set(counts) == {""}
-    assert counts[""].at(1).dice == metrics.dice(scores() >= 0.5, LESION)
+    assert set(counts) == {raw}
+    assert counts[raw].at(1).dice == metrics.dice(scores() >= 0.5, LESION)
 
 
 def test_file_that_changed_between_the_passes_is_an_error(pair: Pair) -> None:

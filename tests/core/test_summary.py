@@ -131,7 +131,7 @@ def test_no_threshold_of_the_results_is_better_than_the_oracle() -> None:
         for i, value in enumerate(np.linspace(-5003, -4996, 9).tolist())
     }
 
-    grid = oracle_grids({RAW: pool}, cuts)[""]
+    grid = oracle_grids({RAW: pool}, cuts)[RAW]
 
     found = counts_at(grid, scores, labels).dice.max()
     assert (np.diff(grid) < 0).all()

@@ -8,6 +8,7 @@ from uadbench.evaluation import Row
 from uadbench.oracle import Counts
 from uadbench.protocols import Monitor
 from uadbench.summary import Pool, add_oracles, oracle_grids
+from uadbench.thresholds import Threshold
 from uadbench.variants import Variant, variants
 
 from .pairs import Pair, Pairs, match
@@ -26,6 +27,7 @@ class Evaluation:
         kind: what predictions are.
         rows: of cases.csv, one for each pair.
         pools: the voxels of all scored cases.
+        thresholds: of score maps, by suffix.
         resampled: cases with a file on another grid than their reference.
         like_labels: cases whose scores look like labels.
         outside_ml: volume of lesion outside the brains, which no metric counts.
@@ -34,6 +36,7 @@ class Evaluation:
     pairs: Pairs
     kind: Kind
     pools: dict[Variant, Pool]
+    thresholds: dict[str, Threshold] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     resampled: list[str] = field(default_factory=list)
     like_labels: list[str] = field(default_factory=list)
@@ -76,6 +79,7 @@ def evaluate(request: Request, monitor: Monitor) -> Evaluation:
             if row["status"] != "ok":
                 monitor.warn(f"{row['case']} {row['status']}: {row['error']}")
         if kind == "score":
+            found.thresholds = dict(settings.thresholds)
             _add_oracles(found, settings, workers, monitor)
     return found
 
@@ -109,11 +113,11 @@ def _add_oracles(
     ]
     counting = workers.each(partial(_count, settings=settings, grids=grids), todo)
     counts = list(monitor.track(counting, "find the best threshold", len(todo)))
-    add_oracles(found.scored, counts, grids)
+    found.thresholds |= add_oracles(found.scored, counts, grids)
 
 
 def _count(
     scored: tuple[Pair, object], settings: Settings, grids: Grids
-) -> Mapping[str, Counts]:
+) -> Mapping[Variant, Counts]:
     pair, content = scored
     return count(pair, settings, content, grids)

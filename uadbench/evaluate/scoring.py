@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uadbench.errors import DataError
 from uadbench.evaluation import (
@@ -16,13 +15,13 @@ from uadbench.evaluation import (
     scored_voxels,
 )
 from uadbench.oracle import Counts
-from uadbench.summary import Pool, oracle_counts
-from uadbench.variants import Reading, read, variants
+from uadbench.summary import Grid, Pool, oracle_counts
+from uadbench.variants import Reading, Variant, read, variants
 
 from .pairs import Pair
 from .reading import Loaded, Settings, load
 
-Grids = Mapping[str, NDArray[np.floating]]
+Grids = Mapping[Variant, Grid]
 
 
 @dataclass(frozen=True)
@@ -59,14 +58,14 @@ def score(pair: Pair, settings: Settings) -> Outcome:
 
 def count(
     pair: Pair, settings: Settings, content: object, grids: Grids
-) -> dict[str, Counts]:
-    """Return what falling thresholds find in a case, by the suffix of the variant.
+) -> dict[Variant, Counts]:
+    """Return what falling thresholds find in a case, for each variant.
 
     Args:
         pair: that was scored, with a prediction.
         settings: that it was scored with.
         content: hash of what was scored.
-        grids: thresholds by suffix of the variant.
+        grids: thresholds of each variant.
 
     Raises:
         DataError: a file is not the one that was scored.

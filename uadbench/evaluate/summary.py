@@ -1,9 +1,11 @@
 """summary.json of an evaluation: what a run's has, and what it was made of."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from uadbench import __version__, summary
 from uadbench.evaluation import Row
@@ -15,6 +17,9 @@ from .pairs import Pairs
 from .request import Request
 from .run import Evaluation
 
+# The column of a mask's Dice, and nnU-Net's name of the only label.
+DICE, LABEL = "dice_mask", "1"
+
 
 def summarise(
     request: Request, found: Evaluation, cautions: Sequence[str]
@@ -22,7 +27,8 @@ def summarise(
     """Return summary.json: that of a run, and what nnU-Net's users look for.
 
     `metric_per_case` lists files with their metrics; `mean` has the mean of each metric
-    over subjects, which is nnU-Net's over cases where each subject has one case.
+    over subjects, which is nnU-Net's over cases where each subject has one case. Of
+    masks both also have nnU-Net's "Dice" and "IoU" under the label "1", the lesion.
     """
     pooled: Row = {}
     for variant, pool in found.pools.items():
@@ -40,13 +46,16 @@ def summarise(
             "prediction_file": pair.prediction and str(pair.prediction),
             "reference_file": str(pair.reference),
             "brain_file": pair.brain and str(pair.brain),
-            "metrics": {k: v for k, v in row.items() if isinstance(v, float)},
+            "metrics": _with_label(
+                {k: v for k, v in row.items() if isinstance(v, float)}
+            ),
         }
         for pair, row in zip(found.pairs.pairs, found.rows, strict=True)
     ]
+    means = {name: of["mean"] for name, of in whole["subject"].items()}
     return {
         "metric_per_case": of_cases,
-        "mean": {name: of["mean"] for name, of in whole["subject"].items()},
+        "mean": _with_label(means, [row[DICE] for row in found.scored if DICE in row]),
         **whole,
         "cases": {
             **whole["cases"],
@@ -54,11 +63,29 @@ def summarise(
             "missing": counts["missing"],
             "coverage": counts["ok"] / len(found.rows),
         },
+        "thresholds": {name: cut.record() for name, cut in found.thresholds.items()},
         "cautions": list(cautions),
         "resampled": found.resampled,
         "ignored_files": [str(path) for path in _ignored(found.pairs)],
         "options": _options(request, found.kind),
     }
+
+
+def _with_label(
+    metrics: Mapping[str, float], cases: Sequence[object] = ()
+) -> dict[str, object]:
+    """Return metrics with nnU-Net's of a mask under its label.
+
+    Args:
+        metrics: of a case, or means.
+        cases: Dice of the cases that the means are of.
+    """
+    if DICE not in metrics:
+        return dict(metrics)
+    dice = np.array(cases or [metrics[DICE]], np.float64)
+    known = dice[~np.isnan(dice)]
+    overlap = float((known / (2 - known)).mean()) if known.size else float("nan")
+    return {LABEL: {"Dice": metrics[DICE], "IoU": overlap}, **metrics}
 
 
 def _ignored(pairs: Pairs) -> list[Path]:
