@@ -35,7 +35,7 @@ def build(**given: object) -> DenoisingAutoencoder:
 
 @pytest.fixture(scope="module")
 def fitted() -> DenoisingAutoencoder:
-    return build(steps=80, base=8)
+    return build(steps=150, base=8)
 
 
 @pytest.fixture
