@@ -49,12 +49,11 @@ PAPER = {
 DEMO = {
     "size": 64,
     "field": 192.0,
-    "base": 16,
-    "depth": 3,
+    "base": 8,
     "batch": 8,
     "learning_rate": 1e-3,
     "schedule": "one-cycle",
-    "steps": 1500,
+    "steps": 1300,
     "average": 0.99,
     "clip": 0.5,
 }
