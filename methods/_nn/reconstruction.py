@@ -19,8 +19,9 @@ from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
 from uadbench.slices import Normalisation
 
 from .scans import Grid, gather, require_one_modality
+from .schedules import Schedule
 from .tensors import arrays_of, in_batches, load_arrays, to_array, to_device
-from .training import Loss, Recipe, Schedule, generator_of, new_network, train
+from .training import Loss, Recipe, Validation, generator_of, new_network, train
 
 
 @record(frozen=True, eq=False)
@@ -81,7 +82,15 @@ class Reconstruction:
     batch: int = Field(32, ge=1, description="slices in a batch")
     learning_rate: float = Field(1e-4, gt=0, description="the highest")
     schedule: Schedule = Field("constant", description="of the learning rate")
-    steps: int = Field(100_000, ge=1, description="updates")
+    period: int = Field(
+        0, ge=0, description="steps from the highest cosine rate to 0; 0: all"
+    )
+    steps: int = Field(100_000, ge=1, description="updates, at most")
+    patience: int = Field(
+        0,
+        ge=0,
+        description="epochs without a lower validation loss that end it; 0: all",
+    )
     average: float = Field(
         0.999, ge=0, lt=1, description="decay of the weights' moving average"
     )
@@ -117,13 +126,16 @@ class Reconstruction:
             self.schedule,
             self.average,
             self.clip,
+            self.period,
         )
 
     def fit(self, train: Lazy[Scan], val: Lazy[Scan], ctx: Context) -> None:
         """Teach the network with healthy slices."""
-        healthy = gather(train, self._grid(), ctx, self.name, "training")
-        images, brain = to_device(healthy.images, healthy.brain, ctx.device)
-        self._network = self._train(self.loss(images, brain), len(images), ctx)
+        loss, count = self._loss(train, ctx, "training")
+        validation = None
+        if self.patience:
+            validation = Validation(*self._loss(val, ctx, "validation"), self.patience)
+        self._network = self._train(loss, count, ctx, validation)
 
     def predict(self, scans: Iterable[Scan], ctx: Context) -> Iterator[Prediction]:
         """Reconstruct the slices of each scan."""
@@ -159,10 +171,26 @@ class Reconstruction:
     def _grid(self) -> Grid:
         return Grid(self.size, self.field, self.normalisation)
 
-    def _train(self, loss: Loss, count: int, ctx: Context) -> nn.Module:
+    def _loss(self, scans: Lazy[Scan], ctx: Context, role: str) -> tuple[Loss, int]:
+        """Return the loss of the scans' slices, and how many there are."""
+        healthy = gather(scans, self._grid(), ctx, self.name, role)
+        images, brain = to_device(healthy.images, healthy.brain, ctx.device)
+        return self.loss(images, brain), len(images)
+
+    def _train(
+        self, loss: Loss, count: int, ctx: Context, validation: Validation | None
+    ) -> nn.Module:
         ctx = ctx.child(self.name)
         network = new_network(self.make, ctx.seed, ctx.device)
-        return train(network, loss, self.recipe(), count, ctx, self.name)
+        return train(
+            network,
+            loss,
+            self.recipe(),
+            count,
+            ctx,
+            self.name,
+            validation=validation,
+        )
 
     def _fitted(self) -> nn.Module:
         if self._network is None:

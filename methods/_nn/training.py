@@ -1,30 +1,30 @@
 """The training loop that the methods share; a run killed anywhere resumes exactly.
 
 Whatever is random in a step comes from the seed and the number of the step alone, and a
-checkpoint holds weights, their moving average and the optimiser's state. So the weights
-after the last step don't depend on how often the training was interrupted.
+checkpoint holds weights, their moving average, the optimiser's state and the best check
+so far. So the weights at the end don't depend on how often the training was
+interrupted.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from uadbench.protocols import Arrays, Context
+from uadbench.protocols import Context
 
-from .tensors import arrays_of, like, load_arrays, repeatable, to_array
+from .optimisers import Optimiser, new_optimiser
+from .schedules import Schedule, learning_rate
+from .state import State, averaged
+from .stopping import Best
+from .tensors import repeatable
 
-Schedule = Literal["constant", "one-cycle"]
 LOG_EVERY = 25  # steps
-MOMENTS = ("exp_avg", "exp_avg_sq")  # AdamW's
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,14 @@ class Recipe:
     Attributes:
         steps: number of updates.
         batch: images in each.
-        rate: learning rate, the highest one of a one-cycle schedule.
+        rate: learning rate, the highest one of a schedule that varies it.
         schedule: see `learning_rate`.
-        average: decay of the exponential moving average of the weights.
+        average: decay of the exponential moving average of the weights; 0 follows them.
         clip: largest norm of the gradient; 0 leaves it alone.
+        period: of the schedule, see `learning_rate`.
+        optimiser: see `new_optimiser`, as for the next two.
+        decay: of the weights.
+        momentum: beta 1 of Adam.
     """
 
     steps: int
@@ -46,6 +50,10 @@ class Recipe:
     schedule: Schedule = "constant"
     average: float = 0.9999
     clip: float = 0.0
+    period: int = 0
+    optimiser: Optimiser = "adamw"
+    decay: float = 0.0
+    momentum: float = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +72,21 @@ class Step:
 Loss = Callable[[nn.Module, Step], Tensor]
 
 
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """What tells when to stop.
+
+    Attributes:
+        loss: of a batch of images that are not trained on, the mean over the batch.
+        count: number of these images.
+        patience: epochs in a row without a lower loss that end the training.
+    """
+
+    loss: Loss
+    count: int
+    patience: int
+
+
 def train(
     network: nn.Module,
     loss: Loss,
@@ -72,8 +95,12 @@ def train(
     ctx: Context,
     label: str,
     save_every: float = 10.0,
+    validation: Validation | None = None,
 ) -> nn.Module:
     """Return the moving average of the network's weights after training, in eval mode.
+
+    With a validation, after every epoch and at the end the average is checked; the one
+    with the lowest loss is returned.
 
     Args:
         network: on the device of `ctx`; it is trained in place.
@@ -83,37 +110,43 @@ def train(
         ctx: its seed decides everything random, its checkpoint keeps the state.
         label: name of the network for progress and curve.
         save_every: seconds between checkpoints.
+        validation: ends the training early; None: nothing does.
     """
     device = torch.device(ctx.device)
-    decay = get_ema_multi_avg_fn(recipe.average)  # type: ignore[no-untyped-call]  # not annotated
-    average = AveragedModel(network, multi_avg_fn=decay, use_buffers=True)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=recipe.rate, weight_decay=0.0, fused=True
+    kind, patience = recipe.optimiser, validation.patience if validation else 0
+    optimiser = new_optimiser(kind, network, recipe.rate, recipe.decay, recipe.momentum)
+    state = State(
+        network, averaged(network, recipe.average), optimiser, kind, Best(patience)
     )
-    state = _State(network, average, optimiser)
     start = state.restore(ctx.checkpoint.load())
+    best, average = state.best, state.average.module
     saved = time.monotonic()
     network.train()
+    average.eval()
     with _own_randomness(device), repeatable():
-        left = range(start, recipe.steps)
+        left = range(start, start if best.given_up else recipe.steps)
         for number in ctx.monitor.track(left, label, recipe.steps, start):
-            step = _step(number, recipe.batch, count, ctx.seed, device)
-            _set_rate(optimiser, learning_rate(recipe, number))
-            with mixed_precision(device):
-                value = loss(network, step)
-            optimiser.zero_grad()
-            value.backward()  # type: ignore[no-untyped-call]  # torch has no annotation
-            if recipe.clip:
-                nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
-            optimiser.step()
-            average.update_parameters(network)
-            if number % LOG_EVERY == 0 or number == recipe.steps - 1:
+            last = number == recipe.steps - 1
+            step = _step(number, recipe, count, ctx.seed, device)
+            value = _update(state, loss, recipe, number, step)
+            if number % LOG_EVERY == 0 or last:
                 ctx.monitor.log(f"{label}/loss", value.item(), number)
-            if time.monotonic() - saved >= save_every or number == recipe.steps - 1:
+            if validation and (last or ends_epoch(number, recipe.batch, count)):
+                found = _mean_loss(average, validation, recipe.batch, ctx)
+                ctx.monitor.log(f"{label}/validation", found, number)
+                best.judge(found, average)
+            if last or best.given_up or time.monotonic() - saved >= save_every:
                 ctx.checkpoint.save(state.arrays(number + 1))
                 saved = time.monotonic()
-    trained: nn.Module = average.module
-    return trained.eval()
+            if best.given_up:
+                ctx.monitor.say(
+                    f"{label}: {number + 1} of {recipe.steps} steps, no lower "
+                    f"validation loss in {best.waited} epochs."
+                )
+                break
+    best.recall(average)
+    trained: nn.Module = average
+    return trained
 
 
 def new_network(make: Callable[[], nn.Module], seed: int, device: str) -> nn.Module:
@@ -124,19 +157,6 @@ def new_network(make: Callable[[], nn.Module], seed: int, device: str) -> nn.Mod
         network = make()
     placed: nn.Module = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # not annotated
     return placed
-
-
-def learning_rate(recipe: Recipe, step: int) -> float:
-    """Return the learning rate of a step, counted from 0.
-
-    constant: always `rate`.
-    one-cycle: up to `rate` over the first quarter, then down to almost 0, on cosines.
-    """
-    if recipe.schedule == "constant":
-        return recipe.rate
-    done, peak = (step + 1) / (recipe.steps + 1), 0.25
-    phase = done / peak if done < peak else (1 - done) / (1 - peak)
-    return recipe.rate * (1 - math.cos(math.pi * phase)) / 2
 
 
 def draw_batch(seed: int, step: int, batch: int, count: int) -> list[int]:
@@ -150,6 +170,11 @@ def draw_batch(seed: int, step: int, batch: int, count: int) -> list[int]:
     """
     places = range(step * batch, (step + 1) * batch)
     return [_shuffle(seed, place // count, count)[place % count] for place in places]
+
+
+def ends_epoch(step: int, batch: int, count: int) -> bool:
+    """Say whether a step's images complete a shuffle of all `count`, or several."""
+    return (step + 1) * batch // count > step * batch // count
 
 
 @lru_cache(maxsize=2)
@@ -169,12 +194,49 @@ def generator_of(seed: int, device: torch.device | str) -> torch.Generator:
     return torch.Generator(device).manual_seed(seed)
 
 
-def _step(number: int, batch: int, count: int, seed: int, device: torch.device) -> Step:
+def _step(
+    number: int, recipe: Recipe, count: int, seed: int, device: torch.device
+) -> Step:
     """Return a step's batch, and seed torch's own generators for its dropout."""
-    indices = torch.tensor(draw_batch(seed, number, batch, count), device=device)
+    drawn = draw_batch(seed, number, recipe.batch, count)
     ours, torchs = np.random.SeedSequence([seed, number]).generate_state(2)
     torch.manual_seed(int(torchs))
-    return Step(indices, generator_of(int(ours), device))
+    return Step(torch.tensor(drawn, device=device), generator_of(int(ours), device))
+
+
+def _update(
+    state: State, loss: Loss, recipe: Recipe, number: int, step: Step
+) -> Tensor:
+    """Change the weights by one step; return the loss before."""
+    rate = learning_rate(
+        recipe.schedule, recipe.rate, number, recipe.steps, recipe.period
+    )
+    for group in state.optimiser.param_groups:
+        group["lr"] = rate
+    with mixed_precision(step.indices.device):
+        value = loss(state.network, step)
+    state.optimiser.zero_grad()
+    value.backward()  # type: ignore[no-untyped-call]  # torch has no annotation
+    if recipe.clip:
+        nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip)
+    state.optimiser.step()
+    state.average.update_parameters(state.network)
+    return value
+
+
+@torch.no_grad()
+def _mean_loss(
+    network: nn.Module, validation: Validation, batch: int, ctx: Context
+) -> float:
+    """Return the mean loss over all validation images; its noise is always the same."""
+    device = torch.device(ctx.device)
+    generator = generator_of(ctx.child("validation").seed, device)
+    total = 0.0
+    for indices in torch.split(torch.arange(validation.count, device=device), batch):
+        with mixed_precision(device):
+            value = validation.loss(network, Step(indices, generator))
+        total += value.item() * len(indices)
+    return total / validation.count
 
 
 @contextmanager
@@ -183,46 +245,3 @@ def _own_randomness(device: torch.device) -> Iterator[None]:
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         yield
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-
-
-@dataclass(frozen=True, eq=False)
-class _State:
-    """All that a training must remember, as arrays."""
-
-    network: nn.Module
-    average: AveragedModel
-    optimiser: torch.optim.Optimizer
-
-    def arrays(self, step: int) -> Arrays:
-        """Return the state after `step` steps."""
-        moments = {
-            f"{name}/{index}": to_array(self.optimiser.state[parameter][name])
-            for index, parameter in enumerate(self.network.parameters())
-            for name in MOMENTS
-        }
-        return {
-            "step": np.array([step]),
-            **arrays_of(self.network, "network"),
-            **arrays_of(self.average.module, "average"),
-            **moments,
-        }
-
-    def restore(self, arrays: Arrays | None) -> int:
-        """Take back what `arrays` gave; return the number of steps already done."""
-        if arrays is None:
-            return 0
-        step = int(arrays["step"][0])
-        load_arrays(self.network, arrays, "network")
-        load_arrays(self.average.module, arrays, "average")
-        self.average.n_averaged.fill_(step)
-        for index, parameter in enumerate(self.network.parameters()):
-            self.optimiser.state[parameter] = {
-                "step": torch.tensor(float(step), device=parameter.device),
-                **{n: like(parameter, arrays[f"{n}/{index}"]) for n in MOMENTS},
-            }
-        return step

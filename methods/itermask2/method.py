@@ -43,6 +43,7 @@ from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
 from uadbench.slices import Normalisation, Slices
 
 from .._nn.scans import Grid, gather, require_one_modality
+from .._nn.schedules import Schedule
 from .._nn.tensors import (
     arrays_of,
     in_batches,
@@ -53,7 +54,6 @@ from .._nn.tensors import (
 from .._nn.training import (
     Loss,
     Recipe,
-    Schedule,
     generator_of,
     new_network,
     train,

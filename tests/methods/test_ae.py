@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load, save
+from torch import Tensor, nn
 
 from uadbench import options
 from uadbench.errors import DataError, UsageError
-from uadbench.methods.ae import Autoencoder, Bottleneck
+from uadbench.methods._nn.reconstruction import Stack
+from uadbench.methods._nn.residuals import Residual, residual
+from uadbench.methods.ae import Autoencoder
 from uadbench.protocols import Context, Lazy, Prediction, Scan
 
 # Classes of conftest.py, from which tests cannot import.
@@ -37,6 +40,13 @@ def trained(fitted: Autoencoder, scans: Callable[..., Lazy[Scan]]) -> Autoencode
     return fitted
 
 
+class Half(nn.Module):
+    """Gives back half of what it gets."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images / 2
+
+
 def predict(method: Autoencoder, *scans: Scan) -> list[Prediction]:
     return list(method.predict(scans, Context(0)))
 
@@ -46,18 +56,6 @@ def with_lesion(scan: Scan) -> Scan:
     image = scan.image.copy()
     image[0, 8:13, 20:25, 1] = 3.0
     return replace(scan, image=image)
-
-
-def test_published_network_has_a_bottleneck_of_128_numbers() -> None:
-    network = Bottleneck(128, 32, 128, 128, 0.1)
-    dense = [m for m in network.modules() if isinstance(m, torch.nn.Linear)]
-
-    # 128 px halve four times to 8 px of 128 channels, narrowed to 16: 8 * 8 * 16.
-    assert [layer.in_features for layer in dense] == [1024, 128]
-    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
-    channels = [layer.out_channels for layer in convolutions]
-    assert channels == [32, 64, 128, 128, 16, 128, 1]
-    assert network(torch.zeros(2, 1, 128, 128)).shape == (2, 1, 128, 128)
 
 
 def test_what_no_healthy_brain_has_scores_highest(
@@ -120,6 +118,71 @@ def test_a_killed_fit_ends_with_the_same_weights(
     expected, got = undisturbed.state(), resumed.state()
     for key, value in expected.items():
         np.testing.assert_array_equal(got[key], value, err_msg=key)
+
+
+def test_training_stops_early_and_resumes_to_the_same_weights(
+    scans: Callable[..., Lazy[Scan]],
+    kept: Kept,
+    diary: type[Diary],
+    killed: type[Exception],
+) -> None:
+    def fit(context: Context) -> Autoencoder:
+        # A rate that jumps about soon does worse in an epoch than in the one before.
+        jumpy = {"learning_rate": 0.1, "schedule": "constant", "average": 0.0}
+        method = build(steps=200, patience=1, batch=3, **jumpy)
+        method.fit(scans("a", "b"), scans("c"), context)
+        return method
+
+    def monitor(kill: tuple[str, int] | None = None) -> Diary:
+        diary_ = diary(kill)
+        diary_.say = lambda message: None
+        return diary_
+
+    whole = monitor()
+    undisturbed = fit(Context(3, monitor=whole))
+    end = whole.steps["ae"][-1]
+    with pytest.raises(killed):
+        fit(Context(3, checkpoint=kept, monitor=monitor(("ae", end))))
+    resumed = fit(Context(3, checkpoint=kept, monitor=monitor()))
+
+    assert end < 199
+    expected, got = undisturbed.state(), resumed.state()
+    for key, value in expected.items():
+        np.testing.assert_array_equal(got[key], value, err_msg=key)
+
+
+def test_paper_preset_is_the_published_training() -> None:
+    paper = options.build(Autoencoder, "ae", {}, "paper")
+
+    recipe = paper.recipe()
+    assert (recipe.batch, recipe.rate, recipe.momentum) == (8, 1e-4, 0.5)
+    assert (recipe.schedule, recipe.decay, recipe.average) == ("constant", 0.0, 0.0)
+    assert (paper.patience, paper.dropout, paper.latent, paper.size) == (
+        5,
+        0.1,
+        128,
+        128,
+    )
+
+
+def test_l1_is_the_absolute_error_summed_over_pixels_and_l2_its_square() -> None:
+    images, restored = torch.zeros(2, 1, 4, 4), torch.full((2, 1, 4, 4), 0.5)
+
+    # 16 px of 0.5 in each image.
+    assert float(build(distance="l1").difference(restored, images)) == 8.0
+    assert float(build(distance="l2").difference(restored, images)) == 4.0
+
+
+@pytest.mark.parametrize("how", ["l1", "l2", "ssim"])
+def test_score_is_the_residual_that_was_asked_for(how: Residual) -> None:
+    images = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    stack = Stack(images, images > 0, torch.Generator(), 2)
+
+    restored = build(residual=how).reconstruct(nn.Identity(), stack)
+    halved = build(residual=how).reconstruct(Half(), stack)
+
+    torch.testing.assert_close(restored.score, torch.zeros(2, 1, 32, 32))
+    torch.testing.assert_close(halved.score, residual(how, images, images / 2))
 
 
 @pytest.mark.parametrize(("size", "better"), [(48, 64), (20, 16), (100, 128)])

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from uadbench.methods._nn.optimisers import Optimiser
 from uadbench.methods._nn.tensors import arrays_of
 from uadbench.methods._nn.training import (
     Recipe,
     Step,
     draw_batch,
-    learning_rate,
+    ends_epoch,
     new_network,
     train,
 )
@@ -23,6 +24,7 @@ Diary: TypeAlias = Any
 
 IMAGES = torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 RECIPE = Recipe(30, 4, 1e-2, "one-cycle", average=0.9, clip=1.0)
+AMSGRAD = Recipe(30, 4, 1e-2, "cosine", 0.9, period=7, optimiser="amsgrad", decay=0.1)
 
 
 def make_network() -> nn.Module:
@@ -59,17 +61,22 @@ def assert_equal(one: dict[str, Any], other: dict[str, Any]) -> None:
         np.testing.assert_array_equal(value, other[key], err_msg=key)
 
 
+@pytest.mark.parametrize("recipe", [RECIPE, AMSGRAD])
 @pytest.mark.parametrize("kills", [[1], [29], [3, 4, 17]])
 def test_a_killed_training_ends_with_the_same_weights(
-    kills: list[int], kept: Kept, diary: type[Diary], killed: type[Exception]
+    kills: list[int],
+    recipe: Recipe,
+    kept: Kept,
+    diary: type[Diary],
+    killed: type[Exception],
 ) -> None:
-    undisturbed = fit(Context(7))
+    undisturbed = fit(Context(7), recipe)
 
     for step in kills:
         with pytest.raises(killed):
-            fit(Context(7, checkpoint=kept, monitor=diary(("net", step))))
+            fit(Context(7, checkpoint=kept, monitor=diary(("net", step))), recipe)
     monitor = diary()
-    resumed = fit(Context(7, checkpoint=kept, monitor=monitor))
+    resumed = fit(Context(7, checkpoint=kept, monitor=monitor), recipe)
 
     assert monitor.steps["net"] == list(range(kills[-1], 30))
     assert_equal(resumed, undisturbed)
@@ -175,22 +182,58 @@ def test_a_batch_may_be_larger_than_the_data() -> None:
     assert sorted(draw_batch(0, 0, 6, 3)) == [0, 0, 1, 1, 2, 2]
 
 
-def test_constant_learning_rate_stays() -> None:
-    recipe = Recipe(10, 1, 0.5)
+@pytest.mark.parametrize(("batch", "count"), [(4, 10), (10, 10), (6, 3)])
+def test_an_epoch_ends_where_every_image_was_shown_once_more(
+    batch: int, count: int
+) -> None:
+    ends = [ends_epoch(step, batch, count) for step in range(10)]
 
-    assert {learning_rate(recipe, step) for step in range(10)} == {0.5}
+    # 4 of 10: after 12, 20, 32 and 40 images, so in steps 2, 4, 7 and 9.
+    by_hand = {(4, 10): [2, 4, 7, 9], (10, 10): [*range(10)], (6, 3): [*range(10)]}
+    assert [step for step, end in enumerate(ends) if end] == by_hand[batch, count]
 
 
-def test_one_cycle_learning_rate_peaks_after_a_quarter_and_ends_low() -> None:
-    recipe = Recipe(399, 1, 0.5, "one-cycle")
+@pytest.mark.parametrize(
+    ("kind", "decay", "momentum"), [("adamw", 0.1, 0.9), ("amsgrad", 0.1, 0.5)]
+)
+def test_weights_are_those_of_torchs_own_loop(
+    kind: Optimiser, decay: float, momentum: float
+) -> None:
+    network, ours = nn.Linear(8, 1), nn.Linear(8, 1)
+    ours.load_state_dict(network.state_dict())
+    rows = IMAGES.reshape(80, 8)
 
-    rates = [learning_rate(recipe, step) for step in range(399)]
+    def steps_in_size(module: nn.Module, step: Step) -> Tensor:
+        # Gradients that shrink tell amsgrad from Adam.
+        batch = rows[step.indices]
+        return mse_loss(module(batch) / len(seen_by(module)), batch[:, :1])
 
-    # Step 99 is the hundredth of 400: a quarter. Half way up the cosine is a half.
-    assert max(rates) == rates[99] == pytest.approx(0.5)
-    assert rates[49] == pytest.approx(0.25)
-    assert 0 < rates[0] < 0.001
-    assert 0 < rates[-1] < 0.001
+    calls: dict[int, list[None]] = {}
+
+    def seen_by(module: nn.Module) -> list[None]:
+        calls.setdefault(id(module), []).append(None)
+        return calls[id(module)]
+
+    optimiser = {
+        "adamw": lambda p: torch.optim.AdamW(
+            p, lr=1e-2, weight_decay=decay, betas=(momentum, 0.999)
+        ),
+        "amsgrad": lambda p: torch.optim.Adam(
+            p, lr=1e-2, weight_decay=decay, betas=(momentum, 0.999), amsgrad=True
+        ),
+    }[kind](network.parameters())
+    for number in range(20):
+        indices = torch.tensor(draw_batch(0, number, 4, 80))
+        optimiser.zero_grad()
+        steps_in_size(network, Step(indices, torch.Generator())).backward()  # type: ignore[no-untyped-call]  # torch
+        optimiser.step()
+
+    recipe = Recipe(
+        20, 4, 1e-2, average=0.0, optimiser=kind, decay=decay, momentum=momentum
+    )
+    trained = train(ours, steps_in_size, recipe, 80, Context(0), "net")
+
+    torch.testing.assert_close(trained.weight, network.weight)
 
 
 def test_new_network_follows_its_seed_and_leaves_torchs_generator() -> None:

@@ -1,0 +1,75 @@
+"""Optimisers, and their moments as arrays, so that a training resumes exactly."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.optim import Adam, AdamW
+
+from uadbench.protocols import Arrays
+
+from .tensors import like, to_array
+
+Optimiser = Literal["adamw", "amsgrad"]
+OPTIMISERS: dict[Optimiser, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": AdamW,
+    "amsgrad": partial(Adam, amsgrad=True),
+}
+MOMENTS: dict[Optimiser, tuple[str, ...]] = {
+    "adamw": ("exp_avg", "exp_avg_sq"),
+    "amsgrad": ("exp_avg", "exp_avg_sq", "max_exp_avg_sq"),
+}
+
+
+def new_optimiser(
+    kind: Optimiser, network: nn.Module, rate: float, decay: float, momentum: float
+) -> torch.optim.Optimizer:
+    """Return an optimiser of all weights of a network.
+
+    adamw: weights shrink by `rate` x `decay` at each step, apart from the gradient
+        (Loshchilov and Hutter 2019).
+    amsgrad: Adam that divides by the largest second moment so far (Reddi et al. 2018);
+        `decay` x weights is added to the gradient.
+
+    Args:
+        kind: one of the above.
+        network: what is trained.
+        rate: learning rate.
+        decay: of the weights.
+        momentum: decay of the gradient's moving average, beta 1; beta 2 is 0.999.
+    """
+    return OPTIMISERS[kind](
+        network.parameters(),
+        lr=rate,
+        weight_decay=decay,
+        betas=(momentum, 0.999),
+        fused=True,
+    )
+
+
+def moments_of(
+    kind: Optimiser, optimiser: torch.optim.Optimizer, network: nn.Module
+) -> Arrays:
+    """Return the moments of each parameter, in order, as arrays "moment/index"."""
+    return {
+        f"{name}/{index}": to_array(optimiser.state[parameter][name])
+        for index, parameter in enumerate(network.parameters())
+        for name in MOMENTS[kind]
+    }
+
+
+def load_moments(
+    kind: Optimiser,
+    optimiser: torch.optim.Optimizer,
+    network: nn.Module,
+    step: int,
+    arrays: Arrays,
+) -> None:
+    """Take back what `moments_of` gave after `step` steps."""
+    for index, parameter in enumerate(network.parameters()):
+        optimiser.state[parameter] = {
+            "step": torch.tensor(float(step), device=parameter.device),
+            **{n: like(parameter, arrays[f"{n}/{index}"]) for n in MOMENTS[kind]},
+        }

@@ -1,0 +1,61 @@
+"""All that an unfinished training must remember, as arrays."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from uadbench.protocols import Arrays
+
+from .optimisers import Optimiser, load_moments, moments_of
+from .stopping import Best
+from .tensors import arrays_of, load_arrays
+
+
+def averaged(network: nn.Module, decay: float) -> AveragedModel:
+    """Return the exponential moving average of a network's weights and buffers."""
+    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # not annotated
+    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """What a training changes.
+
+    Attributes:
+        network: what is trained.
+        average: of its weights.
+        optimiser: of its weights.
+        kind: of the optimiser.
+        best: the best check so far.
+    """
+
+    network: nn.Module
+    average: AveragedModel
+    optimiser: torch.optim.Optimizer
+    kind: Optimiser
+    best: Best
+
+    def arrays(self, step: int) -> Arrays:
+        """Return the state after `step` steps."""
+        return {
+            "step": np.array([step]),
+            **arrays_of(self.network, "network"),
+            **arrays_of(self.average.module, "average"),
+            **moments_of(self.kind, self.optimiser, self.network),
+            **self.best.arrays(),
+        }
+
+    def restore(self, arrays: Arrays | None) -> int:
+        """Take back what `arrays` gave; return the number of steps already done."""
+        if arrays is None:
+            return 0
+        step = int(arrays["step"][0])
+        load_arrays(self.network, arrays, "network")
+        load_arrays(self.average.module, arrays, "average")
+        self.average.n_averaged.fill_(step)
+        load_moments(self.kind, self.optimiser, self.network, step, arrays)
+        self.best.restore(arrays)
+        return step
