@@ -16,9 +16,8 @@ from torch import Tensor, nn
 
 from uadbench.errors import UsageError
 from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
-from uadbench.slices import Normalisation
 
-from .scans import Grid, gather, require_one_modality
+from .scans import OneModality, SliceOptions, gather
 from .tensors import arrays_of, in_batches, load_arrays, to_array, to_device
 from .training import Loss, Recipe, Schedule, generator_of, new_network, train
 
@@ -64,19 +63,15 @@ class Restored:
 
 
 @dataclass
-class Reconstruction:
-    """A method with one network for single slices of one modality.
+class Slicewise(SliceOptions):
+    """A method with one network for single slices.
 
-    A subclass gives `name`, `card`, its own options and the three methods below that
-    raise NotImplementedError.
+    A subclass gives `name`, `card`, its own options and the methods below that raise
+    NotImplementedError.
     """
 
     name: ClassVar[str]
     card: ClassVar[Card]
-
-    size: int = Field(128, ge=16, le=1024, description="side of a slice, px")
-    field: float = Field(240.0, gt=0, description="side of a slice, mm")
-    normalisation: Normalisation = Field("median", description="scale of the intensity")
 
     batch: int = Field(32, ge=1, description="slices in a batch")
     learning_rate: float = Field(1e-4, gt=0, description="the highest")
@@ -91,6 +86,14 @@ class Reconstruction:
         """Start without a network."""
         self._network: nn.Module | None = None
 
+    def scored(self, scan: Scan) -> Scan:
+        """Return the scan with the one modality that is reconstructed and scored."""
+        raise NotImplementedError
+
+    def taught(self, scan: Scan) -> Scan:
+        """Return the scan with the modalities that the network is taught with."""
+        return self.scored(scan)
+
     def make(self) -> nn.Module:
         """Return the network, its weights drawn from torch's own generator."""
         raise NotImplementedError
@@ -99,8 +102,9 @@ class Reconstruction:
         """Return the loss of a batch of healthy slices.
 
         Args:
-            images: all of them, float (N, 1, S, S), on the device.
-            brain: bool, the same shape.
+            images: all of them, float (N, C, S, S), on the device, with the modalities
+                of `taught`.
+            brain: bool (N, 1, S, S).
         """
         raise NotImplementedError
 
@@ -121,7 +125,7 @@ class Reconstruction:
 
     def fit(self, train: Lazy[Scan], val: Lazy[Scan], ctx: Context) -> None:
         """Teach the network with healthy slices."""
-        healthy = gather(train, self._grid(), ctx, self.name, "training")
+        healthy = gather(train, self.taught, self.grid, ctx, self.name, "training")
         images, brain = to_device(healthy.images, healthy.brain, ctx.device)
         self._network = self._train(self.loss(images, brain), len(images), ctx)
 
@@ -129,8 +133,7 @@ class Reconstruction:
         """Reconstruct the slices of each scan."""
         network = self._fitted().to(ctx.device)
         for scan in scans:
-            require_one_modality(scan, self.name)
-            slices = self._grid().cut(scan)
+            slices = self.grid.cut(self.scored(scan))
             images, brain = to_device(slices.images, slices.brain[:, None], ctx.device)
             generator = generator_of(ctx.child(scan.id).seed, "cpu")
             with torch.no_grad():
@@ -156,9 +159,6 @@ class Reconstruction:
         load_arrays(network, state, self.name)
         self._network = network
 
-    def _grid(self) -> Grid:
-        return Grid(self.size, self.field, self.normalisation)
-
     def _train(self, loss: Loss, count: int, ctx: Context) -> nn.Module:
         ctx = ctx.child(self.name)
         network = new_network(self.make, ctx.seed, ctx.device)
@@ -169,3 +169,8 @@ class Reconstruction:
             msg = f"{self.name} has learned nothing yet: fit or restore it first."
             raise UsageError(msg)
         return self._network
+
+
+@dataclass
+class Reconstruction(OneModality, Slicewise):
+    """A method with one network for single slices of one modality."""

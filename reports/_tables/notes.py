@@ -11,7 +11,7 @@ from .entry import Entry
 from .formats import p_value
 
 UNRANKED = "†"
-INTENSITY = "the plain intensity threshold"
+INTENSITY = "the intensity threshold"
 SUPERVISION = {
     "none": "no threshold is chosen",
     "healthy-val": (
