@@ -36,6 +36,7 @@ EVERY = [(kind, entry.name) for kind in KINDS for entry in listings(kind)]
 # Options that make the contract quick to check; what they train is worth nothing.
 QUICK_METHODS: dict[str, dict[str, object]] = {
     "ae": {"size": 32, "steps": 2, "batch": 2},
+    "itermask": {"size": 32, "first_steps": 2, "steps": 2, "batch": 2},
     "itermask2": {"size": 32, "first_steps": 2, "steps": 2, "batch": 2},
 }
 QUICK_DATASETS: dict[str, dict[str, object]] = {
