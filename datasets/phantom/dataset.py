@@ -1,8 +1,8 @@
 """Subjects of the phantom: each one follows from the seed and its id alone.
 
-Several modalities show one person: the same anatomy, ageing, texture and lesion, each in
-its own contrast, and with a coil and noise of its own. The first is the scan that there
-would be without the others.
+Several modalities show one person: the same anatomy, ageing, texture and lesion, in a
+contrast of each, with a coil and noise of each. The first is the scan that there would
+be without the others.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from uadbench.protocols import Card, Case, Lazy, Scan
 
 from .anatomy import draw_anatomy
 from .contrast import CONTRASTS, Modality, draw_image, draw_signal, pool
-from .fields import Grid
+from .fields import Floats, Grid
 from .lesions import (
     Kind,
     Lesion,
@@ -130,7 +130,7 @@ class Phantom:
         mask = np.zeros_like(brain)
         if lesion is not None:
             mask = (pool(lesion.weight, grid) > 0.5) & brain
-        channels = []
+        channels: list[Floats] = []
         for modality in self.modality:
             contrast = CONTRASTS[modality]
             rng = self._rng(name, "signal")
