@@ -1,4 +1,4 @@
-"""Intensity: the score is the normalised intensity itself; nothing is learned.
+"""Intensity: the score is the intensity itself; nothing is learned.
 
 On FLAIR, where lesions are bright, this plain row is hard to beat: a table without it
 does not tell what learning is good for. On T1 without a contrast agent most lesions are
@@ -7,9 +7,14 @@ dark, and the score is minus the intensity.
 Reference: Meissen et al., "Challenging Current Semi-Supervised Anomaly Segmentation
 Methods for Brain MRI", BrainLes 2021, arXiv:2109.06023.
 
+Of a scan with several modalities it takes the first one, unless `modality` names
+another: it runs along with every method, also with those that need two.
+
 Differs from the paper in:
 
-- The brain's median is the unit. There, the histogram of each brain is equalised.
+- By default the brain's median is the unit. With equalize=yes the histogram is
+  equalised over the brain of the whole volume, by the same function of scikit-image, in
+  256 bins. There, intensities are cut to whole numbers first.
 - The scan stays on its own grid. There, it is registered to an atlas and resized.
 - No threshold is chosen here and no small component removed: that is the benchmark's
   part, the same for every method.
@@ -19,17 +24,20 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
+from skimage.exposure import equalize_hist
 
 from uadbench.errors import DataError
 from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
 from uadbench.slices import Normalisation, normalise
 
-from ._nn.scans import require_one_modality
+from ._nn.scans import one_modality
 
 # Without a contrast agent; T1ce and T1gd show lesions bright.
 DARK_LESIONS = ("T1", "T1w")
+BINS = 256
 
 
 @dataclass
@@ -40,12 +48,18 @@ class Intensity:
         title="Intensity",
         reference="Meissen et al., BrainLes 2021, arXiv:2109.06023",
         licence="not needed: one line",
-        presets={"paper": {}, "demo": {}},
+        presets={"paper": {"equalize": True}, "demo": {}},
     )
 
+    modality: str = Field("", description="which one; the first if none is given")
     normalisation: Normalisation = Field("median", description="scale of the intensity")
-    lesions: Literal["auto", "bright", "dark"] = Field(
-        "auto", description="how lesions look; auto: dark on T1 and T1w, else bright"
+    equalize: bool = Field(
+        default=False,
+        description="equalise the brain's histogram, to 0 ... 1, instead of scaling",
+    )
+    hypo: bool | Literal["auto"] = Field(
+        default="auto",
+        description="lesions are dark; auto: on T1 and T1w, and nowhere else",
     )
 
     def fit(self, train: Lazy[Scan], val: Lazy[Scan], ctx: Context) -> None:
@@ -54,19 +68,12 @@ class Intensity:
     def predict(self, scans: Iterable[Scan], ctx: Context) -> Iterator[Prediction]:
         """Return the intensity inside the brain, with a minus for dark lesions."""
         for scan in scans:
-            require_one_modality(scan, "intensity")
-            try:
-                image = normalise(scan.image[0], scan.brain, self.normalisation)
-            except DataError as error:
-                msg = f"{scan.id}: {error}"
-                raise DataError(msg) from None
-            sign = np.float32(-1 if self._dark(scan) else 1)
+            named = self.modality or scan.modalities[0]
+            chosen = one_modality(scan, "intensity", named)
+            image = self._scaled(chosen)
+            sign = np.float32(-1 if self._dark(chosen) else 1)
             inside = np.where(scan.scored, sign * image, np.float32(0))
             yield Prediction(score=inside, extras={"input": image})
-
-    def _dark(self, scan: Scan) -> bool:
-        known = self.lesions != "auto"
-        return self.lesions == "dark" if known else scan.modalities[0] in DARK_LESIONS
 
     def state(self) -> Arrays:
         """Return nothing."""
@@ -74,3 +81,33 @@ class Intensity:
 
     def restore(self, state: Arrays) -> None:
         """Take back nothing."""
+
+    def _scaled(self, scan: Scan) -> NDArray[np.float32]:
+        how: Normalisation = "none" if self.equalize else self.normalisation
+        try:
+            image = normalise(scan.image[0], scan.brain, how)
+        except DataError as error:
+            msg = f"{scan.id}: {error}"
+            raise DataError(msg) from None
+        return equalise(image, scan.brain) if self.equalize else image
+
+    def _dark(self, scan: Scan) -> bool:
+        if self.hypo == "auto":
+            return scan.modalities[0] in DARK_LESIONS
+        return self.hypo
+
+
+def equalise(
+    image: NDArray[np.float32], brain: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Return the part of the brain's voxels up to each voxel's intensity.
+
+    It lies in (0, 1] inside the brain, is linear between the centres of 256 bins, and
+    is 0 outside.
+
+    Args:
+        image: float32 (X, Y, Z).
+        brain: bool (X, Y, Z), not empty.
+    """
+    ranks = equalize_hist(image, nbins=BINS, mask=brain)  # type: ignore[no-untyped-call]  # not annotated
+    return np.where(brain, ranks, 0).astype(np.float32)

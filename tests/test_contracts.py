@@ -38,6 +38,8 @@ QUICK_METHODS: dict[str, dict[str, object]] = {
     "ae": {"size": 32, "steps": 2, "batch": 2},
     "dae": {"size": 32, "base": 4, "steps": 2, "batch": 2},
     "vae": {"size": 32, "steps": 2, "batch": 2},
+    "cycl-unet": {"size": 32, "steps": 2, "batch": 2},
+    "itermask": {"size": 32, "first_steps": 2, "steps": 2, "batch": 2},
     "itermask2": {"size": 32, "first_steps": 2, "steps": 2, "batch": 2},
 }
 QUICK_DATASETS: dict[str, dict[str, object]] = {
@@ -46,8 +48,11 @@ QUICK_DATASETS: dict[str, dict[str, object]] = {
 SHAPE = (40, 36, 4)
 
 
-def make_scan(name: str) -> Scan:
-    """Return an ellipsoid with a smooth texture, in voxels of 4 x 4 x 6 mm."""
+def make_scan(name: str, modalities: int = 1) -> Scan:
+    """Return an ellipsoid with a smooth texture, in voxels of 4 x 4 x 6 mm.
+
+    Each further modality is half of the one before.
+    """
     rng = np.random.default_rng(list(name.encode()))
     x, y = np.ogrid[-1 : 1 : SHAPE[0] * 1j, -1 : 1 : SHAPE[1] * 1j]
     disc = (x**2 + y**2 < 0.6)[..., None]
@@ -56,17 +61,22 @@ def make_scan(name: str) -> Scan:
     image = (1 + 0.2 * waves[..., None] + 0.02 * rng.standard_normal(SHAPE)) * brain
     return Scan(
         id=name,
-        image=image[None].astype(np.float32),
+        image=np.stack([image * 0.5**i for i in range(modalities)]).astype(np.float32),
         brain=brain,
         spacing=(4.0, 4.0, 6.0),
         affine=np.diag([4.0, 4.0, 6.0, 1.0]),
-        modalities=("T2",),
+        modalities=("T2", "FLAIR", "T1w", "T1ce")[:modalities],
         slices=tuple(range(SHAPE[2])),
     )
 
 
-def scans(*names: str) -> Lazy[Scan]:
-    return Lazy(names, make_scan)
+def scan_for(method: Method, name: str) -> Scan:
+    """Return a scan with as many modalities as the method needs."""
+    return make_scan(name, method.card.modalities)
+
+
+def scans_for(method: Method, *names: str) -> Lazy[Scan]:
+    return Lazy(names, lambda name: scan_for(method, name))
 
 
 def build_method(name: str) -> Method:
@@ -81,12 +91,18 @@ def fitted() -> dict[str, Method]:
     """Each method, fitted once to next to nothing."""
     methods = {name: build_method(name) for name in METHODS}
     for method in methods.values():
-        method.fit(scans("a", "b", "c"), scans("d"), Context(0))
+        fit(method)
     return methods
 
 
+def fit(method: Method) -> None:
+    train, val = scans_for(method, "a", "b", "c"), scans_for(method, "d")
+    method.fit(train, val, Context(0))
+
+
 def predict(method: Method, names: Sequence[str], seed: int = 0) -> list[Prediction]:
-    return list(method.predict((make_scan(name) for name in names), Context(seed)))
+    scans = (scan_for(method, name) for name in names)
+    return list(method.predict(scans, Context(seed)))
 
 
 def assert_same(one: Prediction, other: Prediction) -> None:
@@ -143,7 +159,7 @@ def test_method_yields_one_valid_prediction_for_each_scan(
 
     assert len(predictions) == 3
     for label, prediction in zip("xyz", predictions, strict=True):
-        scan = make_scan(label)
+        scan = scan_for(fitted[name], label)
         check_prediction(prediction, scan, name)
         assert not prediction.score[~scan.scored].any()
         assert prediction.score[scan.scored].any()
@@ -173,7 +189,7 @@ def test_prediction_depends_neither_on_order_nor_on_company(
 @pytest.mark.parametrize("name", METHODS)
 def test_same_seed_fits_the_same_method(fitted: dict[str, Method], name: str) -> None:
     again = build_method(name)
-    again.fit(scans("a", "b", "c"), scans("d"), Context(0))
+    fit(again)
 
     first, second = fitted[name].state(), again.state()
     assert first.keys() == second.keys()
@@ -197,7 +213,7 @@ def test_state_is_all_that_a_prediction_needs(
 def test_only_slices_that_count_are_scored(
     fitted: dict[str, Method], name: str
 ) -> None:
-    scan = replace(make_scan("x"), slices=(2,))
+    scan = replace(scan_for(fitted[name], "x"), slices=(2,))
 
     (prediction,) = fitted[name].predict([scan], Context(0))
 

@@ -73,6 +73,7 @@ def _begin(job: Job, folder: Path, *, overwrite: bool) -> dict[str, Any]:
         "format": results.FORMAT,
         "status": "running",
         **settings,
+        "modalities": list(job.view.val[0].modalities),
         "expected": len(job.view.test),
         "pipeline": job.pipeline,
         "device": job.device,

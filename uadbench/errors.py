@@ -47,7 +47,7 @@ class OutputError(UadbenchError):
 def check_known(what: str, name: str, known: Iterable[str]) -> None:
     """Raise a UsageError unless `name` is known; it has the nearest name that is.
 
-    Example: ``methods: no 'itermask'. Did you mean 'itermask2'? There are: ...``
+    Example: ``methods: no 'itermsk2'. Did you mean 'itermask2'? There are: ...``
     """
     names = sorted(known)
     if name in names:

@@ -1,18 +1,23 @@
-"""Subjects of the phantom: each one follows from the seed and its id alone."""
+"""Subjects of the phantom: each one follows from the seed and its id alone.
+
+Several modalities show one person: the same anatomy, ageing, texture and lesion, in a
+contrast of each, with a coil and noise of each. The first is the scan that there would
+be without the others.
+"""
 
 import hashlib
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from uadbench.protocols import Card, Case, Lazy, Scan
 
 from .anatomy import draw_anatomy
 from .contrast import CONTRASTS, Modality, draw_image, draw_signal, pool
-from .fields import Grid
+from .fields import Floats, Grid
 from .lesions import (
     Kind,
     Lesion,
@@ -33,7 +38,9 @@ class Phantom:
         licence="simulated; for demonstration and tests, no evidence for a method",
     )
 
-    modality: Modality = Field(default="T2", description="contrast of the scans")
+    modality: tuple[Modality, ...] = Field(
+        default=("T2",), min_length=1, description="contrasts, one for each channel"
+    )
     size: int = Field(
         default=64, ge=32, le=256, description="in-plane size, px over 192 mm"
     )
@@ -65,6 +72,13 @@ class Phantom:
         description="factor on the lesions' visibility; 0 hides them",
     )
     seed: int = Field(default=0, ge=0, description="another seed, other people")
+
+    @model_validator(mode="after")
+    def _check(self) -> "Phantom":
+        if len(set(self.modality)) < len(self.modality):
+            msg = "modality names one contrast twice"
+            raise ValueError(msg)
+        return self
 
     def train(self) -> Lazy[Scan]:
         """Return healthy scans to learn from."""
@@ -106,26 +120,32 @@ class Phantom:
     ) -> tuple[Scan, NDArray[np.bool_]]:
         """Return a subject's scan and where the lesion is."""
         grid = Grid(self.size, self.slices)
-        contrast = CONTRASTS[self.modality]
         anatomy = draw_anatomy(self._rng(name, "anatomy"), grid.fine)
         lesion: Lesion | None = None
         if illness is not None:
             kind, severity = illness
             rng = self._rng(name, "lesion")
             anatomy, lesion = draw_lesion(rng, kind, grid.fine, anatomy, severity)
-        signal = draw_signal(self._rng(name, "signal"), grid.fine, anatomy, contrast)
         brain = pool(anatomy.brain.astype(np.float32), grid) >= 0.5
         mask = np.zeros_like(brain)
         if lesion is not None:
-            signal = add_lesion(signal, lesion, contrast, self.contrast)
             mask = (pool(lesion.weight, grid) > 0.5) & brain
+        channels: list[Floats] = []
+        for modality in self.modality:
+            contrast = CONTRASTS[modality]
+            rng = self._rng(name, "signal")
+            signal = draw_signal(rng, grid.fine, anatomy, contrast)
+            if lesion is not None:
+                signal = add_lesion(signal, lesion, contrast, self.contrast)
+            scanner = f"image of {modality}" if channels else "image"
+            channels.append(draw_image(self._rng(name, scanner), grid, signal, brain))
         scan = Scan(
             id=name,
-            image=draw_image(self._rng(name, "image"), grid, signal, brain)[None],
+            image=np.stack(channels),
             brain=brain,
             spacing=grid.spacing,
             affine=grid.affine,
-            modalities=(self.modality,),
+            modalities=self.modality,
             slices=tuple(int(z) for z in np.flatnonzero(brain.any(axis=(0, 1)))),
             xform=4,
         )

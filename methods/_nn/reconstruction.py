@@ -16,9 +16,8 @@ from torch import Tensor, nn
 
 from uadbench.errors import UsageError
 from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
-from uadbench.slices import Normalisation
 
-from .scans import Grid, gather, require_one_modality
+from .scans import OneModality, SliceOptions, gather
 from .schedules import Schedule
 from .tensors import arrays_of, in_batches, load_arrays, to_array, to_device
 from .training import Loss, Recipe, Validation, generator_of, new_network, train
@@ -65,19 +64,15 @@ class Restored:
 
 
 @dataclass
-class Reconstruction:
-    """A method with one network for single slices of one modality.
+class Slicewise(SliceOptions):
+    """A method with one network for single slices.
 
-    A subclass gives `name`, `card`, its own options and the three methods below that
-    raise NotImplementedError.
+    A subclass gives `name`, `card`, its own options and the methods below that raise
+    NotImplementedError.
     """
 
     name: ClassVar[str]
     card: ClassVar[Card]
-
-    size: int = Field(128, ge=16, le=1024, description="side of a slice, px")
-    field: float = Field(240.0, gt=0, description="side of a slice, mm")
-    normalisation: Normalisation = Field("median", description="scale of the intensity")
 
     batch: int = Field(32, ge=1, description="slices in a batch")
     learning_rate: float = Field(1e-4, gt=0, description="the highest")
@@ -100,6 +95,14 @@ class Reconstruction:
         """Start without a network."""
         self._network: nn.Module | None = None
 
+    def scored(self, scan: Scan) -> Scan:
+        """Return the scan with the one modality that is reconstructed and scored."""
+        raise NotImplementedError
+
+    def taught(self, scan: Scan) -> Scan:
+        """Return the scan with the modalities that the network is taught with."""
+        return self.scored(scan)
+
     def make(self) -> nn.Module:
         """Return the network, its weights drawn from torch's own generator."""
         raise NotImplementedError
@@ -108,8 +111,9 @@ class Reconstruction:
         """Return the loss of a batch of healthy slices.
 
         Args:
-            images: all of them, float (N, 1, S, S), on the device.
-            brain: bool, the same shape.
+            images: all of them, float (N, C, S, S), on the device, with the modalities
+                of `taught`.
+            brain: bool (N, 1, S, S).
         """
         raise NotImplementedError
 
@@ -141,8 +145,7 @@ class Reconstruction:
         """Reconstruct the slices of each scan."""
         network = self._fitted().to(ctx.device)
         for scan in scans:
-            require_one_modality(scan, self.name)
-            slices = self._grid().cut(scan)
+            slices = self.grid.cut(self.scored(scan))
             images, brain = to_device(slices.images, slices.brain[:, None], ctx.device)
             generator = generator_of(ctx.child(scan.id).seed, "cpu")
             with torch.no_grad():
@@ -168,12 +171,9 @@ class Reconstruction:
         load_arrays(network, state, self.name)
         self._network = network
 
-    def _grid(self) -> Grid:
-        return Grid(self.size, self.field, self.normalisation)
-
     def _loss(self, scans: Lazy[Scan], ctx: Context, role: str) -> tuple[Loss, int]:
         """Return the loss of the scans' slices, and how many there are."""
-        healthy = gather(scans, self._grid(), ctx, self.name, role)
+        healthy = gather(scans, self.taught, self.grid, ctx, self.name, role)
         images, brain = to_device(healthy.images, healthy.brain, ctx.device)
         return self.loss(images, brain), len(images)
 
@@ -197,3 +197,8 @@ class Reconstruction:
             msg = f"{self.name} has learned nothing yet: fit or restore it first."
             raise UsageError(msg)
         return self._network
+
+
+@dataclass
+class Reconstruction(OneModality, Slicewise):
+    """A method with one network for single slices of one modality."""

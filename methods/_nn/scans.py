@@ -1,17 +1,21 @@
 """From scans to the slices that a network learns from."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass as record
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from uadbench.errors import DataError
 from uadbench.protocols import Context, Scan
 from uadbench.slices import Normalisation, Slices, cut
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Grid:
     """The grid and the scale of a network's slices.
 
@@ -30,12 +34,39 @@ class Grid:
         return cut(scan, self.size, self.field, self.normalisation)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass
+class SliceOptions:
+    """Options of every method that works on slices."""
+
+    size: int = Field(128, ge=16, le=1024, description="side of a slice, px")
+    field: float = Field(240.0, gt=0, description="side of a slice, mm")
+    normalisation: Normalisation = Field("median", description="scale of the intensity")
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the slices."""
+        return Grid(self.size, self.field, self.normalisation)
+
+
+@dataclass
+class OneModality:
+    """The option of every method that takes one modality."""
+
+    name: ClassVar[str]
+
+    modality: str = Field("", description="which one, where scans have several")
+
+    def scored(self, scan: Scan) -> Scan:
+        """Return the scan with the modality that the option names, or its only one."""
+        return one_modality(scan, self.name, self.modality)
+
+
+@record(frozen=True, eq=False)
 class Healthy:
     """All healthy slices of some scans that hold brain.
 
     Attributes:
-        images: float32 (N, 1, S, S).
+        images: float32 (N, C, S, S).
         brain: bool (N, 1, S, S).
     """
 
@@ -44,26 +75,32 @@ class Healthy:
 
 
 def gather(
-    scans: Sequence[Scan], grid: Grid, ctx: Context, method: str, role: str
+    scans: Sequence[Scan],
+    choose: Callable[[Scan], Scan],
+    grid: Grid,
+    ctx: Context,
+    method: str,
+    role: str,
 ) -> Healthy:
     """Return the slices of all scans.
 
     Args:
         scans: healthy in the slices that count.
+        choose: returns a scan with the modalities to learn from alone.
         grid: of the slices.
         ctx: shows the progress.
         method: its name in messages.
         role: what the scans are for, such as "training", for messages.
 
     Raises:
-        DataError: a scan has several modalities, or no slice holds brain.
+        DataError: no slice holds brain; and as `choose`.
     """
     images, brain = [], []
     for scan in ctx.monitor.track(scans, f"reading {role} scans", len(scans)):
-        require_one_modality(scan, method)
-        if not scan.slices:
+        chosen = choose(scan)
+        if not chosen.slices:
             continue
-        slices = grid.cut(scan)
+        slices = grid.cut(chosen)
         filled = slices.brain.any(axis=(1, 2))
         images.append(slices.images[filled])
         brain.append(slices.brain[filled, None])
@@ -76,12 +113,39 @@ def gather(
     return Healthy(np.concatenate(images), np.concatenate(brain))
 
 
-def require_one_modality(scan: Scan, method: str) -> None:
-    """Raise a DataError if the scan has several modalities."""
-    if len(scan.image) != 1:
+def one_modality(scan: Scan, method: str, modality: str = "") -> Scan:
+    """Return the scan with one modality alone.
+
+    Args:
+        scan: with one modality or several.
+        method: its name in messages.
+        modality: its name; "" is enough where the scan has no other.
+
+    Raises:
+        DataError: there is no such modality, or several and none is named.
+    """
+    if not modality and len(scan.modalities) > 1:
         msg = (
             f"{method} takes one modality, got {', '.join(scan.modalities)} in "
-            f"{scan.id}: choose one of them, such as --set-data "
-            f"modality={scan.modalities[0]}."
+            f"{scan.id}: choose one of them, by --set modality={scan.modalities[0]} or "
+            f"--set-data modality={scan.modalities[0]}."
         )
         raise DataError(msg)
+    return with_modalities(scan, method, [modality or scan.modalities[0]])
+
+
+def with_modalities(scan: Scan, method: str, wanted: Sequence[str]) -> Scan:
+    """Return the scan with some of its modalities alone, in the order asked for.
+
+    Raises:
+        DataError: one of them is not there.
+    """
+    for name in wanted:
+        if name not in scan.modalities:
+            msg = (
+                f"{method}: no '{name}' in {scan.id}. There are: "
+                f"{', '.join(scan.modalities)}."
+            )
+            raise DataError(msg)
+    places = [scan.modalities.index(name) for name in wanted]
+    return replace(scan, image=scan.image[places], modalities=tuple(wanted))

@@ -1,6 +1,7 @@
 """IterMask2: iterative anomaly segmentation by spatial and frequency masking.
 
-The algorithm is in three functions of tensors; `method` wires them to data.
+The algorithm is in three functions of tensors; `iterative` wires them to data, `method`
+with the frequency condition and `itermask` without it.
 """
 
 from .frequency import high_frequency

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from uadbench.errors import UsageError
 
-from .frequency import high_frequency
+from .inputs import first_input, masked_input, noise_like
 
 Network = Callable[[Tensor], Tensor]
 
@@ -59,9 +59,9 @@ def refine(
     reconstructor: Network,
     threshold: float,
     *,
+    condition: Tensor,
     keep: float = 0.6,
     stop_ratio: float = 0.01,
-    radius: float = 15.0,
     generator: torch.Generator | None = None,
 ) -> Refinement:
     """Shrink a mask onto what cannot be reconstructed from its surroundings.
@@ -73,13 +73,14 @@ def refine(
     Args:
         images: float (B, 1, H, W).
         brain: (B, 1, H, W), true inside the brain.
-        first_step: maps condition (B, 1, H, W) to images.
-        reconstructor: maps masked images and condition (B, 2, H, W) to images.
+        first_step: maps what `first_input` gives to images.
+        reconstructor: maps masked images and condition (B, 1 + K, H, W) to images.
         threshold: squared error.
+        condition: what else the networks see of the images, (B, K, H, W), K = 0 for
+            nothing.
         keep: part of the brain in the first mask, in [0, 1].
         stop_ratio: an image stops when its mask would shrink by a smaller part than
             this, and keeps the mask from before that; above 0.
-        radius: of the condition, see `high_frequency`.
         generator: of the noise. It may be on the CPU while the images are not, so that
             the noise is the same on every device.
 
@@ -90,8 +91,8 @@ def refine(
         msg = f"refine: stop_ratio must be above 0, got {stop_ratio}."
         raise UsageError(msg)
     brain = brain.bool()
-    condition = high_frequency(images, radius)
-    mask = _first_mask((images - first_step(condition)) ** 2, brain, keep)
+    first = first_step(first_input(images, brain, condition, generator))
+    mask = _first_mask((images - first) ** 2, brain, keep)
     reconstruction = torch.zeros_like(images)
     iterations = torch.zeros(len(images), dtype=torch.long, device=images.device)
     trace: list[Tensor] = []
@@ -99,12 +100,12 @@ def refine(
     while not trace or active.any():
         trace.append(mask)
         # Drawn for all images: whether another one has stopped must not matter.
-        noise = _noise_like(images, generator)
+        noise = noise_like(images, generator)
         at = active.nonzero().flatten()
         if not len(at):
             break
-        masked = torch.where(mask[at], noise[at], images[at])
-        restored = reconstructor(torch.cat([masked, condition[at]], dim=1))
+        inputs = masked_input(images[at], mask[at], condition[at], noise[at])
+        restored = reconstructor(inputs)
         reconstruction[at] = restored.to(images.dtype)
         shrunk = mask.clone()
         shrunk[at] &= ((images[at] - reconstruction[at]) ** 2 > threshold) & brain[at]
@@ -124,11 +125,3 @@ def _first_mask(errors: Tensor, brain: Tensor, keep: float) -> Tensor:
     ranked = inside.sort(dim=1).values.gather(1, (k - 1).clamp(min=0)[:, None])
     cut = torch.where(k[:, None] > 0, ranked, -torch.inf)
     return (inside > cut).view_as(brain) & brain
-
-
-def _noise_like(images: Tensor, generator: torch.Generator | None) -> Tensor:
-    device = images.device if generator is None else generator.device
-    noise = torch.randn(
-        images.shape, generator=generator, device=device, dtype=images.dtype
-    )
-    return noise.to(images.device)

@@ -30,6 +30,15 @@ def tell_apart(
             if len({repr(details[i].get(name)) for i in same}) > 1:
                 used.append(name)
                 for i in same:
-                    shown = ", ".join(f"{n}={details[i].get(n)}" for n in used)
+                    shown = ", ".join(
+                        f"{n}={in_words(details[i].get(n))}" for n in used
+                    )
                     told[i] = f"{titles[i]} ({shown})"
     return told
+
+
+def in_words(value: object) -> str:
+    """Return a value as a user types it."""
+    if isinstance(value, list | tuple):
+        return ",".join(str(part) for part in value)
+    return str(value)

@@ -13,7 +13,9 @@ from .formats import p_value
 UNRANKED = "†"
 # Rates differ from scan to scan by more than the voxels of each suggest.
 FEW_SCANS = 30
-INTENSITY = "the plain intensity threshold"
+# Options by which methods name the modality that they score; without one, the first.
+SCORED = ("modality", "source")
+INTENSITY = "the intensity threshold"
 SUPERVISION = {
     "none": "no threshold is chosen",
     "healthy-val": (
@@ -99,6 +101,7 @@ def notes(comparison: Comparison) -> list[str]:
     lines = [
         "Bold: the best of the ranked methods whose thresholds have seen the same."
     ]
+    lines += _modalities(comparison)
     if any(
         entry.subject(comparison.column("dice_oracle")) for entry in comparison.entries
     ):
@@ -129,6 +132,22 @@ def unranked(comparison: Comparison) -> list[str]:
         for entry in comparison.ordered
         if entry.unranked
     ]
+
+
+def _modalities(comparison: Comparison) -> list[str]:
+    """Return which of several modalities each row scores."""
+    rows: dict[str, list[str]] = {}
+    for entry in comparison.ordered:
+        record = entry.runs[0].record
+        names = record.get("modalities", [])
+        options = record["method"]["options"]
+        chosen = [options[option] for option in SCORED if option in options]
+        if len(names) > 1 and chosen:
+            rows.setdefault(chosen[0] or names[0], []).append(entry.title)
+    if not rows:
+        return []
+    scored = "; ".join(f"{name} by {', '.join(who)}" for name, who in rows.items())
+    return [f"Scans have several modalities; the one that is scored: {scored}."]
 
 
 def _tests(comparison: Comparison) -> list[str]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from uadbench.results import Run
 
+from .grouping import in_words
+
 Facts = list[tuple[str, str]]
 
 
@@ -21,6 +23,7 @@ def facts(run: Run) -> Facts:
         "dataset": f"{dataset['title']} ({dataset['name']})",
         "dataset options": _pairs(dataset["options"]),
         "subjects": _counts(record.get("subjects", {})),
+        "modalities": in_words(record.get("modalities", [])),
         "protocol": record["protocol"],
         "limit": record.get("limit"),
         "postprocess": record.get("postprocess"),
@@ -64,22 +67,16 @@ def _settings(flag: str, options: Mapping[str, Any]) -> list[str]:
         word
         for name, value in options.items()
         if value is not None
-        for word in (flag, f"{name}={_value(value)}")
+        for word in (flag, f"{name}={in_words(value)}")
     ]
 
 
 def _pairs(content: Mapping[str, Any], equals: str = "=") -> str:
     return ", ".join(
-        f"{name.replace('_', ' ') if equals == ' ' else name}{equals}{_value(value)}"
+        f"{name.replace('_', ' ') if equals == ' ' else name}{equals}{in_words(value)}"
         for name, value in content.items()
         if value is not None
     )
-
-
-def _value(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ",".join(str(part) for part in value)
-    return str(value)
 
 
 def _counts(subjects: Mapping[str, list[str]]) -> str:

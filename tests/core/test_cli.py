@@ -253,7 +253,7 @@ def test_info_as_json(call: Call) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        (("run", "-m", "itermask"), 2, "no 'itermask'. Did you mean 'itermask2'?"),
+        (("run", "-m", "itermsk2"), 2, "no 'itermsk2'. Did you mean 'itermask2'?"),
         (("run", "-m", "broken", "-d", "toy"), 4, "'broken' of package 'uadbench-toy'"),
         (("run", "-m", "toy", "-d", "tyo"), 2, "no 'tyo'. Did you mean 'toy'?"),
         ((*RUN, "--set", "step=3"), 2, "no 'step'. Did you mean 'steps'?"),

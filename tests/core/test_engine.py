@@ -93,6 +93,7 @@ def test_run_leaves_every_file_of_the_run_folder(tmp_path: Path) -> None:
     }
     assert run.record["subjects"]["val"] == ["sub-val0", "sub-val1", "sub-val2"]
     assert run.record["parameters"] == 12 * 10 * 5
+    assert run.record["modalities"] == ["T2"]
 
 
 def test_same_seed_gives_same_numbers_and_another_seed_others(tmp_path: Path) -> None:

@@ -104,6 +104,24 @@ def test_modalities_show_the_same_anatomy_and_the_same_lesion() -> None:
     assert (flair.scan.modalities, t2.scan.modalities) == (("FLAIR",), ("T2",))
 
 
+def test_several_modalities_are_channels_of_one_person() -> None:
+    alone, other, both = (
+        build(Phantom, "phantom", {"modality": words}).test()[0]
+        for words in ("T1", "FLAIR", "T1,FLAIR")
+    )
+
+    assert both.scan.modalities == ("T1", "FLAIR")
+    assert both.scan.image.shape == (2, *both.scan.brain.shape)
+    assert np.array_equal(both.scan.image[:1], alone.scan.image)
+    assert np.array_equal(both.scan.brain, other.scan.brain)
+    assert np.array_equal(both.lesion, other.lesion)
+    inside = both.scan.brain
+    again, once = both.scan.image[1][inside], other.scan.image[0][inside]
+    assert np.corrcoef(again, once)[0, 1] > 0.9
+    # The noise of a channel must not tell that of another.
+    assert not np.array_equal(again, once)
+
+
 @pytest.mark.parametrize("size", [64, 96, 128])
 def test_geometry_is_that_of_axial_slices_over_192_mm(size: int) -> None:
     scan = Phantom(size=size, slices=6).val()[0]
@@ -177,6 +195,7 @@ def test_a_single_slice_still_shows_the_lesion(kind: str) -> None:
     ("name", "value"),
     [
         ("modality", "PD"),
+        ("modality", ""),
         ("size", "31"),
         ("size", "257"),
         ("slices", "0"),
@@ -195,6 +214,11 @@ def test_a_single_slice_still_shows_the_lesion(kind: str) -> None:
 def test_a_value_out_of_range_is_a_usage_error(name: str, value: str) -> None:
     with pytest.raises(UsageError, match=f"phantom: option '{name}"):
         build(Phantom, "phantom", {name: value})
+
+
+def test_a_modality_that_comes_twice_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="phantom: modality names one contrast twice"):
+        build(Phantom, "phantom", {"modality": "T2,T2"})
 
 
 def test_importing_the_class_does_not_import_nilearn(tmp_path: Path) -> None:

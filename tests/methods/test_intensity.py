@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -41,17 +40,57 @@ def test_unit_of_the_image_does_not_matter(scan: Callable[..., Scan]) -> None:
     np.testing.assert_allclose(one.score, other.score, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("lesions", "order"), [("bright", 1), ("dark", -1)])
-def test_lesions_may_be_bright_or_dark(
-    lesions: Literal["bright", "dark"], order: int, scan: Callable[..., Scan]
+@pytest.mark.parametrize(("hypo", "order"), [("no", 1), ("yes", -1)])
+@pytest.mark.parametrize("modality", ["T1w", "FLAIR"])
+def test_lesions_are_dark_where_it_is_said(
+    hypo: str, order: int, modality: str, scan: Callable[..., Scan]
 ) -> None:
-    brain = scan("a")
+    brain = replace(scan("a"), modalities=(modality,))
 
-    (prediction,) = predict(build(lesions=lesions), brain)
+    (prediction,) = predict(build(hypo=hypo), brain)
 
     inside = brain.brain
-    correlation = np.corrcoef(prediction.score[inside], brain.image[0][inside])[0, 1]
-    assert correlation == pytest.approx(order)
+    assert (np.sign(prediction.score[inside]) == order).all()
+
+
+def test_equalised_score_is_the_part_of_the_brain_that_is_no_brighter(
+    scan: Callable[..., Scan],
+) -> None:
+    brain = scan("a")
+    # 256 levels, one in each of 256 bins: every bin holds voxels of one value alone.
+    levels = np.random.default_rng(0).integers(0, 256, brain.image.shape)
+    levels.flat[np.flatnonzero(brain.brain)[:2]] = 0, 255
+    brain = replace(brain, image=levels.astype(np.float32))
+
+    (prediction,) = predict(build(equalize="yes", hypo="no"), brain)
+
+    inside = levels[0][brain.brain]
+    ranks = np.searchsorted(np.sort(inside), inside, side="right") / inside.size
+    expected = np.zeros(brain.brain.shape)
+    expected[brain.brain] = ranks
+    # Bins are 255 / 256 wide, so that a level is up to half a bin from its centre.
+    np.testing.assert_allclose(prediction.score, expected, atol=0.01)
+    assert prediction.score.dtype == np.float32
+
+
+def test_equalised_score_ignores_a_monotone_map_of_whole_bins(
+    scan: Callable[..., Scan],
+) -> None:
+    brain = scan("a")
+    moved = replace(brain, image=brain.image * 5 + 2)
+
+    one, other = predict(build(equalize="yes"), brain, moved)
+
+    np.testing.assert_allclose(one.score, other.score, atol=1e-4)
+
+
+def test_equalised_dark_lesions_score_highest(scan: Callable[..., Scan]) -> None:
+    bright, dark = (
+        predict(build(equalize="yes", hypo=hypo), scan("a"))[0].score
+        for hypo in ("no", "yes")
+    )
+
+    np.testing.assert_array_equal(dark, -bright)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +135,23 @@ def test_an_empty_brain_is_an_error_that_names_the_scan(
         predict(build(), empty)
 
 
-def test_several_modalities_are_an_error(scan: Callable[..., Scan]) -> None:
-    with pytest.raises(DataError, match="intensity takes one modality"):
-        predict(build(), scan("a", channels=2))
+def test_of_several_modalities_the_first_is_taken_or_the_one_that_is_named(
+    scan: Callable[..., Scan],
+) -> None:
+    two = scan("a", channels=2)
+    flair, t1w = (
+        replace(two, image=two.image[[i]], modalities=(two.modalities[i],))
+        for i in (0, 1)
+    )
+
+    first, named = predict(build(), two) + predict(build(modality="T1w"), two)
+
+    np.testing.assert_array_equal(first.score, predict(build(), flair)[0].score)
+    np.testing.assert_array_equal(named.score, predict(build(), t1w)[0].score)
+    # As T1w is, without being told.
+    assert (named.score[two.scored] < 0).all()
+
+
+def test_a_modality_that_is_not_there_is_an_error(scan: Callable[..., Scan]) -> None:
+    with pytest.raises(DataError, match=r"intensity: no 'T2' in a. There are: FLAIR."):
+        predict(build(modality="T2"), scan("a"))

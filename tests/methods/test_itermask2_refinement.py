@@ -13,6 +13,7 @@ from uadbench.methods.itermask2 import (
     masked_error_threshold,
     refine,
 )
+from uadbench.methods.itermask2.inputs import no_condition
 
 Network = Callable[[Tensor], Tensor]
 
@@ -30,6 +31,10 @@ def zeros(inputs: Tensor) -> Tensor:
     return torch.zeros_like(inputs[:, :1])
 
 
+def phases(images: Tensor) -> Tensor:
+    return high_frequency(images, 2.0)
+
+
 def run(
     images: Tensor,
     brain: Tensor | None = None,
@@ -39,6 +44,7 @@ def run(
     keep: float = 0.6,
     stop_ratio: float = 0.01,
     seed: int = 0,
+    condition: Network = phases,
 ) -> Refinement:
     return refine(
         images,
@@ -46,9 +52,9 @@ def run(
         first_step,
         reconstructor,
         threshold,
+        condition=condition(images),
         keep=keep,
         stop_ratio=stop_ratio,
-        radius=2.0,
         generator=seeded(seed),
     )
 
@@ -142,6 +148,25 @@ def test_first_step_sees_the_condition() -> None:
     run(images, first_step=first_step)
 
     assert torch.equal(seen[0], high_frequency(images, 2.0))
+
+
+def test_without_a_condition_first_step_sees_noise_in_the_whole_brain() -> None:
+    images = torch.rand(2, 1, 8, 8, generator=seeded()) + 10
+    brain = everywhere(images)
+    brain[..., 0] = False
+    seen: list[Tensor] = []
+
+    def network(inputs: Tensor) -> Tensor:
+        seen.append(inputs)
+        return zeros(inputs)
+
+    run(images, brain, network, network, condition=no_condition)
+
+    first, second = seen[:2]
+    assert first.shape == second.shape == images.shape
+    assert torch.equal(first[~brain], images[~brain])
+    assert (first[brain].abs() < 6).all()
+    assert (second[brain] > 6).any()
 
 
 def test_reconstructor_sees_noise_in_the_mask_and_the_image_around_it() -> None:

@@ -5,10 +5,14 @@ import numpy as np
 import pytest
 
 from uadbench.errors import DataError
-from uadbench.methods._nn.scans import Grid, gather, require_one_modality
+from uadbench.methods._nn.scans import Grid, gather, one_modality, with_modalities
 from uadbench.protocols import Context, Lazy, Scan
 
 GRID = Grid(32, 192.0, "median")
+
+
+def same(scan: Scan) -> Scan:
+    return scan
 
 
 def test_all_slices_that_count_are_gathered(
@@ -16,7 +20,7 @@ def test_all_slices_that_count_are_gathered(
 ) -> None:
     two = [scan("a", slices=(0, 2)), scan("b", slices=(1,))]
 
-    healthy = gather(two, GRID, Context(), "toy", "training")
+    healthy = gather(two, same, GRID, Context(), "toy", "training")
 
     assert healthy.images.shape == healthy.brain.shape == (3, 1, 32, 32)
     assert healthy.images.dtype == np.float32
@@ -32,7 +36,9 @@ def test_slices_without_brain_are_left_out(scan: Callable[..., Scan]) -> None:
     brain[..., 1] = False
     brain[18, 20, 1] = True
 
-    healthy = gather([replace(whole, brain=brain)], GRID, Context(), "toy", "training")
+    healthy = gather(
+        [replace(whole, brain=brain)], same, GRID, Context(), "toy", "training"
+    )
 
     assert len(healthy.images) == 1
     assert healthy.brain.any()
@@ -40,7 +46,21 @@ def test_slices_without_brain_are_left_out(scan: Callable[..., Scan]) -> None:
 
 def test_no_healthy_slice_is_an_error_that_says_so(scan: Callable[..., Scan]) -> None:
     with pytest.raises(DataError, match=r"toy: no healthy slice .* in 1 validation"):
-        gather([scan("a", slices=())], GRID, Context(), "toy", "validation")
+        gather([scan("a", slices=())], same, GRID, Context(), "toy", "validation")
+
+
+def test_chosen_modalities_are_gathered_in_their_order(
+    scan: Callable[..., Scan],
+) -> None:
+    def turned(two: Scan) -> Scan:
+        return with_modalities(two, "toy", ["T1w", "FLAIR"])
+
+    two = scan("a", channels=2)
+
+    healthy = gather([two], turned, GRID, Context(), "toy", "training")
+
+    assert healthy.brain.shape == (3, 1, 32, 32)
+    np.testing.assert_array_equal(healthy.images, GRID.cut(two).images[:, ::-1])
 
 
 def test_several_modalities_are_an_error_that_names_them(
@@ -49,8 +69,27 @@ def test_several_modalities_are_an_error_that_names_them(
     two = scan("sub-7", channels=2)
 
     with pytest.raises(DataError, match="one modality, got FLAIR, T1w in sub-7"):
-        gather([two], GRID, Context(), "toy", "training")
+        one_modality(two, "toy")
 
 
-def test_one_modality_passes(scan: Callable[..., Scan]) -> None:
-    require_one_modality(scan("a"), "toy")
+def test_one_of_several_modalities_can_be_named(scan: Callable[..., Scan]) -> None:
+    two = scan("a", channels=2)
+
+    chosen = one_modality(two, "toy", "T1w")
+
+    assert chosen.modalities == ("T1w",)
+    np.testing.assert_array_equal(chosen.image, two.image[1:])
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_modality_that_is_not_there_is_an_error_with_those_that_are(
+    channels: int, scan: Callable[..., Scan]
+) -> None:
+    brain = scan("sub-7", channels=channels)
+
+    with pytest.raises(DataError, match=r"toy: no 'T2' in sub-7. There .*FLAIR"):
+        one_modality(brain, "toy", "T2")
+
+
+def test_the_only_modality_needs_no_name(scan: Callable[..., Scan]) -> None:
+    assert one_modality(scan("a"), "toy").modalities == ("FLAIR",)

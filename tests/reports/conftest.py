@@ -98,7 +98,7 @@ def record(fake: Fake, names: Sequence[str]) -> dict[str, Any]:
         "dataset": {
             "name": "phantom",
             "title": "Phantom",
-            "options": {"modality": "T2", "size": 64},
+            "options": {"modality": ["T2"], "size": 64},
         },
         "protocol": "volume",
         "seed": fake.seed,

@@ -46,15 +46,15 @@ def test_runs_that_may_not_be_compared_get_tables_of_their_own(
 def test_tables_of_one_title_are_told_apart_by_what_differs(make_run: MakeRun) -> None:
     phantom = {"name": "phantom", "title": "Phantom"}
     runs = [
-        make_run(record={"dataset": {**phantom, "options": {"modality": word}}})
-        for word in ("T2", "FLAIR")
+        make_run(record={"dataset": {**phantom, "options": {"modality": words}}})
+        for words in (["T2"], ["T1", "FLAIR"])
     ]
 
     titles = [table.title for table in compare(runs)]
 
     assert titles == [
         "Phantom, protocol volume (modality=T2)",
-        "Phantom, protocol volume (modality=FLAIR)",
+        "Phantom, protocol volume (modality=T1,FLAIR)",
     ]
 
 

@@ -134,7 +134,7 @@ def test_headline_states_dice_auprc_and_difference(make_run: MakeRun) -> None:
     assert (
         "IterMask2 on Phantom, protocol volume: Dice 0.400 [95 % CI 0.350, 0.450] at "
         "5 % false positives on healthy validation brains; pooled AUPRC 0.360, where "
-        "chance is 0.020; Dice 0.200 above the plain intensity threshold."
+        "chance is 0.020; Dice 0.200 above the intensity threshold."
     ) in found.text
     assert "Best of 2 ranked methods: IterMask2" in found.text
 
@@ -144,7 +144,7 @@ def test_headline_tells_that_a_method_is_below_intensity(make_run: MakeRun) -> N
 
     found = read(page(runs, []))
 
-    assert "Dice 0.200 below the plain intensity threshold" in found.text
+    assert "Dice 0.200 below the intensity threshold" in found.text
     assert "Best of" not in found.text
 
 

@@ -212,9 +212,7 @@ def test_a_reference_that_no_run_has_is_a_usage_error(make_run: MakeRun) -> None
 def test_headline_of_the_page_tells_p(make_run: MakeRun) -> None:
     runs = [make_run(dice=better(0.2)), make_run(**INTENSITY, dice=SIX)]
 
-    assert "Dice 0.070 above the plain intensity threshold (p = 0.031)." in page(
-        runs, []
-    )
+    assert "Dice 0.070 above the intensity threshold (p = 0.031)." in page(runs, [])
 
 
 def test_interval_of_seeds_is_the_hierarchical_one(

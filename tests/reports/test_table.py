@@ -13,6 +13,7 @@ import pytest
 from uadbench.reports._tables.comparison import Comparison, compare
 from uadbench.reports._tables.formats import DASH
 from uadbench.reports._tables.layout import Cell, Layout, section
+from uadbench.reports._tables.notes import notes
 from uadbench.reports.table import Table
 from uadbench.results import Run
 
@@ -207,6 +208,42 @@ def test_every_row_of_a_markdown_table_has_all_cells(
     ]
     widths = [{row.count("|") for row in rows} for rows in tables]
     assert [len(found) for found in widths] == [1, 1]
+
+
+def test_of_several_modalities_the_table_says_which_is_scored(
+    make_run: MakeRun,
+) -> None:
+    ran = [
+        ("intensity", "Intensity", {"modality": ""}),
+        ("cycl-unet", "Cyclic U-Net", {"source": "T1w", "target": ""}),
+        ("ae", "Autoencoder", {"modality": "FLAIR"}),
+        ("rarity", "Rarity", {}),
+    ]
+    runs = [
+        make_run(
+            record={
+                "modalities": ["T1w", "FLAIR"],
+                "method": {"name": name, "title": title, "options": options},
+            }
+        )
+        for name, title, options in ran
+    ]
+    (comparison,) = compare(runs)
+
+    (line,) = (line for line in notes(comparison) if "modalities" in line)
+
+    assert line == (
+        "Scans have several modalities; the one that is scored: T1w by Intensity, "
+        "Cyclic U-Net; FLAIR by Autoencoder."
+    )
+
+
+def test_of_one_modality_the_table_says_nothing(make_run: MakeRun) -> None:
+    method = {"name": "ae", "title": "Autoencoder", "options": {"modality": ""}}
+
+    (comparison,) = compare([make_run(record={"modalities": ["T2"], "method": method})])
+
+    assert not [line for line in notes(comparison) if "modalities" in line]
 
 
 def test_an_unfinished_run_is_named_as_left_out(

@@ -1,0 +1,213 @@
+"""What IterMask2 has in common with its ablation: all but the condition."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass as record
+from typing import ClassVar, Self
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from uadbench.errors import UsageError
+from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
+from uadbench.slices import Normalisation, Slices
+
+from .._nn.networks import UNetOptions
+from .._nn.scans import OneModality, SliceOptions, gather
+from .._nn.schedules import Schedule
+from .._nn.tensors import (
+    arrays_of,
+    in_batches,
+    load_arrays,
+    to_array,
+    to_device,
+)
+from .._nn.training import (
+    Loss,
+    Recipe,
+    generator_of,
+    new_network,
+    train,
+)
+from .inputs import Condition
+from .reconstructor import first_step_loss, healthy_errors, reconstructor_loss
+from .refinement import Refinement, masked_error_threshold, refine
+
+
+@record(frozen=True, eq=False)
+class Learned:
+    """What a fit leaves.
+
+    Attributes:
+        first_step: what is known before any mask -> image.
+        reconstructor: masked image and condition -> image.
+        threshold: squared error above which a pixel stays masked.
+    """
+
+    first_step: nn.Module
+    reconstructor: nn.Module
+    threshold: float
+
+    def to(self, device: str) -> Self:
+        """Return it with its networks on a device."""
+        self.first_step.to(device)
+        self.reconstructor.to(device)
+        return self
+
+
+@dataclass
+class Iterative(UNetOptions, OneModality, SliceOptions):
+    """Shrinks a mask onto what a healthy brain does not explain.
+
+    A subclass gives `name`, `card`, `inputs` and the condition.
+
+    Attributes:
+        inputs: channels of the input of each network.
+    """
+
+    card: ClassVar[Card]
+    inputs: ClassVar[dict[str, int]]
+
+    normalisation: Normalisation = Field("p90", description="scale of the intensity")
+
+    batch: int = Field(32, ge=1, description="slices in a batch")
+    learning_rate: float = Field(1e-4, gt=0, description="the highest, AdamW")
+    schedule: Schedule = Field("constant", description="of the learning rate")
+    first_steps: int = Field(150_000, ge=1, description="updates of the first step")
+    steps: int = Field(150_000, ge=1, description="updates of the reconstructor")
+    average: float = Field(
+        0.9999, ge=0, lt=1, description="decay of the weights' moving average"
+    )
+    clip: float = Field(0.0, ge=0, description="largest norm of the gradient; 0: any")
+
+    quantile: float = Field(
+        0.8, gt=0, lt=1, description="part of the healthy masked error below threshold"
+    )
+    keep: float = Field(0.6, gt=0, le=1, description="part of the brain masked first")
+    stop_ratio: float = Field(
+        0.01, gt=0, le=1, description="an image stops when its mask shrinks by less"
+    )
+
+    def __post_init__(self) -> None:
+        """Check the options against each other."""
+        self.check_unet(self.name, self.size)
+        self._learned: Learned | None = None
+
+    def condition(self) -> Condition:
+        """Return what gives the networks their knowledge of the whole image."""
+        raise NotImplementedError
+
+    def fit(self, train: Lazy[Scan], val: Lazy[Scan], ctx: Context) -> None:
+        """Train both networks, then find the threshold on healthy validation slices."""
+        images, brain = self._gather(train, ctx, "training")
+        losses = {
+            "first_step": first_step_loss(images, brain, self.condition()),
+            "reconstructor": reconstructor_loss(images, brain, self.condition()),
+        }
+        networks = {
+            name: self._train(name, loss, len(images), ctx.child(name))
+            for name, loss in losses.items()
+        }
+        errors, masks = healthy_errors(
+            networks["reconstructor"],
+            *self._gather(val, ctx, "validation"),
+            self.condition(),
+            generator_of(ctx.child("threshold").seed, ctx.device),
+            self.batch,
+        )
+        threshold = masked_error_threshold(errors, masks, self.quantile)
+        self._learned = Learned(**networks, threshold=threshold)
+
+    def predict(self, scans: Iterable[Scan], ctx: Context) -> Iterator[Prediction]:
+        """Refine the slices of each scan; the score is the squared error at the end."""
+        learned = self._fitted().to(ctx.device)
+        for scan in scans:
+            slices = self.grid.cut(self.scored(scan))
+            images, brain = to_device(slices.images, slices.brain[:, None], ctx.device)
+            condition = self.condition()(images)
+            refinement = refine(
+                images,
+                brain,
+                lambda inputs: in_batches(learned.first_step, inputs, self.batch),
+                lambda inputs: in_batches(learned.reconstructor, inputs, self.batch),
+                learned.threshold,
+                condition=condition,
+                keep=self.keep,
+                stop_ratio=self.stop_ratio,
+                # On the CPU, so that a scan has the same noise on every device.
+                generator=generator_of(ctx.child(scan.id).seed, "cpu"),
+            )
+            yield _prediction(scan, slices, images, refinement, condition)
+
+    def state(self) -> Arrays:
+        """Return the weights of both networks and the threshold."""
+        learned = self._fitted()
+        return {
+            **arrays_of(learned.first_step, "first_step"),
+            **arrays_of(learned.reconstructor, "reconstructor"),
+            "_threshold": np.array([learned.threshold]),
+        }
+
+    def restore(self, state: Arrays) -> None:
+        """Take back what `state` gave."""
+        networks = {name: self._new(name, 0, "cpu").eval() for name in self.inputs}
+        for name, network in networks.items():
+            load_arrays(network, state, name)
+        self._learned = Learned(**networks, threshold=float(state["_threshold"][0]))
+
+    def _new(self, name: str, seed: int, device: str) -> nn.Module:
+        channels = self.inputs[name]
+        return new_network(lambda: self.new_unet(channels, self.size), seed, device)
+
+    def _train(self, name: str, loss: Loss, count: int, ctx: Context) -> nn.Module:
+        recipe = Recipe(
+            self.first_steps if name == "first_step" else self.steps,
+            self.batch,
+            self.learning_rate,
+            self.schedule,
+            self.average,
+            self.clip,
+        )
+        network = self._new(name, ctx.seed, ctx.device)
+        return train(network, loss, recipe, count, ctx, name)
+
+    def _gather(
+        self, scans: Lazy[Scan], ctx: Context, role: str
+    ) -> tuple[Tensor, Tensor]:
+        healthy = gather(scans, self.scored, self.grid, ctx, self.name, role)
+        return to_device(healthy.images, healthy.brain, ctx.device)
+
+    def _fitted(self) -> Learned:
+        if self._learned is None:
+            msg = f"{self.name} has learned nothing yet: fit or restore it first."
+            raise UsageError(msg)
+        return self._learned
+
+
+def _prediction(
+    scan: Scan,
+    slices: Slices,
+    images: Tensor,
+    refinement: Refinement,
+    condition: Tensor,
+) -> Prediction:
+    """Return the end of the refinement on the scan's own grid."""
+    # Outside the brain, on the coarser grid of the slices, nothing counts.
+    errors = (images - refinement.reconstruction) ** 2
+    score = np.where(slices.brain, to_array(errors[:, 0]), 0)
+    planes = {
+        "input": slices.images[:, 0],
+        "reconstruction": to_array(refinement.reconstruction[:, 0]),
+    }
+    if condition.shape[1]:
+        planes["condition"] = to_array(condition[:, 0])
+    trace = [slices.paste_masks(mask) for mask in to_array(refinement.trace[:, :, 0])]
+    return Prediction(
+        score=np.where(scan.scored, slices.paste(score), np.float32(0)),
+        mask=slices.paste_masks(to_array(refinement.mask[:, 0])) & scan.scored,
+        extras={
+            **{name: slices.paste(plane) for name, plane in planes.items()},
+            "trace": np.stack(trace) & scan.scored,
+        },
+    )
