@@ -22,6 +22,7 @@ from uadbench.arguments import (
     seeds_of,
     shared_options,
 )
+from uadbench.authors import check, new
 from uadbench.errors import UadbenchError
 from uadbench.evaluate.command import evaluate
 from uadbench.registry import KINDS, listings
@@ -207,7 +208,8 @@ def info(name: str, as_json: bool) -> int:
     return 0
 
 
-app.add_command(evaluate)
+for command in (evaluate, check, new):
+    app.add_command(command)
 
 
 def main() -> NoReturn:

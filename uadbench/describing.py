@@ -52,8 +52,8 @@ def _describe(name: str, kind: registry.Kind) -> dict[str, Any]:
 
 def _story(kind: registry.Kind, name: str) -> str:
     """Return the docstring of the module that a plugin is registered in."""
-    (entry,) = (e.entry for e in registry.listings(kind) if e.name == name)
-    return (sys.modules[entry.module].__doc__ or "").strip()
+    module = sys.modules[registry.find(kind, name).entry.module]
+    return (module.__doc__ or "").strip()
 
 
 def show(described: dict[str, Any]) -> None:

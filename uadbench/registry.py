@@ -3,12 +3,20 @@
 import warnings
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from uadbench.errors import ContractError, check_known
 
 Kind = Literal["methods", "datasets", "reports"]
 KINDS: tuple[Kind, ...] = ("methods", "datasets", "reports")
+# What the protocol of each kind asks a class for, besides its card.
+PARTS: dict[Kind, tuple[str, ...]] = {
+    "methods": ("fit", "predict", "state", "restore"),
+    "datasets": ("train", "val", "test", "labelled", "caveats"),
+    "reports": ("gathers", "render"),
+}
+ALSO_PLAIN: Kind = "reports"  # most have no options, and need not be dataclasses
 
 
 @dataclass(frozen=True)
@@ -18,6 +26,11 @@ class Listing:
     name: str
     package: str
     entry: EntryPoint
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is no module to import it from; imports nothing."""
+        return find_spec(self.entry.module.partition(".")[0]) is None
 
 
 def listings(kind: Kind) -> list[Listing]:
@@ -41,28 +54,51 @@ def listings(kind: Kind) -> list[Listing]:
     return sorted(found.values(), key=lambda listing: listing.name)
 
 
+def find(kind: Kind, name: str) -> Listing:
+    """Return the installed plugin of a name, not imported.
+
+    Raises:
+        UsageError: there is none; the message has the nearest and all names.
+    """
+    known = {listing.name: listing for listing in listings(kind)}
+    check_known(kind, name, known)
+    return known[name]
+
+
 def load(kind: Kind, name: str) -> Any:
     """Return the plugin class of a name.
 
     Raises:
-        UsageError: there is none; the message has the nearest and all names.
-        ContractError: its package cannot be imported, or the class has no card.
+        UsageError: as `find`.
+        ContractError: its package cannot be imported, or what it names is no plugin.
     """
-    known = {listing.name: listing for listing in listings(kind)}
-    check_known(kind, name, known)
-    listing = known[name]
+    listing = find(kind, name)
+    owner = f"{kind}: '{name}' of package '{listing.package}'"
     try:
         plugin = listing.entry.load()
     except Exception as error:
-        msg = (
-            f"{kind}: '{name}' of package '{listing.package}' cannot be imported: "
-            f"{type(error).__name__}: {error}"
-        )
+        msg = f"{owner} cannot be imported: {type(error).__name__}: {error}"
         raise ContractError(msg) from error
-    if not hasattr(plugin, "card"):
-        msg = (
-            f"{kind}: '{name}' of package '{listing.package}' has no card: "
-            f"{listing.entry.value} has to be a class with a 'card'."
-        )
+    fault = _fault(kind, plugin)
+    if fault:
+        msg = f"{owner} {fault}. See {listing.entry.value} and uadbench/protocols.py."
         raise ContractError(msg)
     return plugin
+
+
+def _fault(kind: Kind, plugin: Any) -> str:
+    """Return why an object is no plugin of a kind, "" if it is one."""
+    from pydantic.dataclasses import is_pydantic_dataclass
+
+    from uadbench.protocols import Card
+
+    if not isinstance(plugin, type):
+        return f"is no class, but {type(plugin).__name__}"
+    if not isinstance(getattr(plugin, "card", None), Card):
+        return "has no card: 'card' has to be a uadbench.protocols.Card"
+    missing = [part for part in PARTS[kind] if not hasattr(plugin, part)]
+    if missing:
+        return f"lacks {', '.join(missing)}"
+    if kind != ALSO_PLAIN and not is_pydantic_dataclass(plugin):
+        return "has no options: decorate it with pydantic.dataclasses.dataclass"
+    return ""
