@@ -43,7 +43,9 @@ class Material:
 def dataset_checks(material: Material) -> list[Check]:
     """Return the checks of what a dataset gives."""
     checks = [
-        Check("gives lazy parts and caveats", partial(check_parts, material), True),
+        Check(
+            "gives lazy parts and caveats", partial(check_parts, material), vital=True
+        ),
         Check("has no subject in two parts", partial(check_split, material)),
         Check("gives the same twice, in any order", partial(check_repeats, material)),
     ]

@@ -5,10 +5,11 @@ from types import MappingProxyType
 
 from uadbench.contract.check import Check
 from uadbench.contract.datasets import Material, dataset_checks
-from uadbench.contract.methods import Subject, method_checks
+from uadbench.contract.methods import method_checks
 from uadbench.contract.paperwork import paperwork
 from uadbench.contract.reports import report_checks
 from uadbench.contract.specimens import ONE
+from uadbench.contract.subject import Subject
 from uadbench.registry import Kind
 from uadbench.results import Run
 
