@@ -12,14 +12,20 @@ from hypothesis import settings
 settings.register_profile("uadbench", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("uadbench")
 
-TOY = Path(__file__).parent / "assets" / "toy"
+ASSETS = Path(__file__).parent / "assets"
 
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """A third party's package with a plugin of each kind, as if it were installed."""
-    monkeypatch.syspath_prepend(TOY)
+    monkeypatch.syspath_prepend(ASSETS / "toy")
     return importlib.import_module("uadbench_toy")
+
+
+@pytest.fixture
+def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package whose plugins break one promise each, as if it were installed."""
+    monkeypatch.syspath_prepend(ASSETS / "faulty")
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def examine(checks: Iterable[Check], source: Path) -> Iterator[Finding]:
     missing = ""
     for check in checks:
         if missing:
-            yield Finding(check.title, "skipped", f"since it never {missing}")
+            yield Finding(check.title, "skipped", f"for want of '{missing}'")
             continue
         try:
             check()
@@ -64,13 +64,12 @@ def examine(checks: Iterable[Check], source: Path) -> Iterator[Finding]:
 def explain(error: Exception, source: Path) -> str:
     """Return an error as one line, with its place in the plugin where it is a bug.
 
-    The place is the last frame in the folder of `source`, or else the last of all.
+    The place is the last frame in the folder of `source`, if there is one.
     """
     words = " ".join(str(error).split())
     if isinstance(error, UadbenchError):
         return words
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if Path(f.filename).parent == source.parent]
-    last = (own or frames)[-1]
-    place = f"{Path(last.filename).name}, line {last.lineno}"
-    return f"{type(error).__name__}: {words} ({place})"
+    place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}: {words}{place}"
