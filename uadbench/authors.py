@@ -1,7 +1,6 @@
 """`uadbench new` and `uadbench check`: what authors of plugins need."""
 
 import inspect
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import rich_click as click
 
 from uadbench import registry
-from uadbench.arguments import Folder
+from uadbench.arguments import Folder, json_text
 from uadbench.errors import ContractError, DataError, UsageError, check_known
 from uadbench.registry import KINDS, Kind
 
@@ -105,7 +104,7 @@ def check(
                 why = f": {finding.message}" if finding.message else ""
                 click.echo(f"  {finding.status:<7} {finding.title}{why}")
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json_text(found))
     whole = all(finding["status"] == "ok" for finding in found)
     return 0 if whole else ContractError.status
 
@@ -137,6 +136,10 @@ def _source(kind: Kind, name: str, given: Mapping[str, str]) -> Path:
     """
     from uadbench import options
     from uadbench.views import volume
+
+    if given and kind == "reports":
+        msg = f"--set: '{name}' is a report, which is built without options."
+        raise UsageError(msg)
 
     try:
         plugin: Any = registry.load(kind, name)

@@ -2,7 +2,6 @@
 
 import errno
 import io
-import json
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from uadbench.arguments import (
     Folder,
     by_method,
     folder_of,
+    json_text,
     make_plan,
     names,
     seeds_of,
@@ -169,9 +169,10 @@ def list_known(kinds: tuple[str, ...], as_json: bool) -> int:
     from uadbench.errors import check_known
 
     steps = {"thresholds": thresholds.KINDS, "postprocess": postprocess.KINDS}
+    plugins = {kind: listings(kind) for kind in KINDS}
     known: dict[str, list[dict[str, str]]] = {
-        kind: [{"name": e.name, "package": e.package} for e in listings(kind)]
-        for kind in KINDS
+        kind: [{"name": e.name, "package": e.package} for e in entries]
+        for kind, entries in plugins.items()
     } | {
         kind: [{"name": step.usage, "help": step.help} for step in found.values()]
         for kind, found in steps.items()
@@ -179,6 +180,8 @@ def list_known(kinds: tuple[str, ...], as_json: bool) -> int:
     for kind in kinds:
         check_known("list", kind, known)
     chosen = {kind: known[kind] for kind in kinds or known}
+    for plugin in (e for k in KINDS if k in chosen for e in plugins[k] if e.lost):
+        click.echo(f"warning: {plugin}: no module '{plugin.lost}'.", err=True)
     if as_json:
         _print_json(chosen)
         return 0
@@ -297,4 +300,4 @@ def _report(
 
 
 def _print_json(content: object) -> None:
-    click.echo(json.dumps(content, indent=2, default=str))
+    click.echo(json_text(content))

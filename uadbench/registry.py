@@ -23,14 +23,19 @@ ALSO_PLAIN: Kind = "reports"  # most have no options, and need not be dataclasse
 class Listing:
     """A plugin that is installed, not yet imported."""
 
+    kind: Kind
     name: str
     package: str
     entry: EntryPoint
 
+    def __str__(self) -> str:
+        return f"{self.kind}: '{self.name}' of package '{self.package}'"
+
     @property
-    def lost(self) -> bool:
-        """Whether there is no module to import it from; imports nothing."""
-        return find_spec(self.entry.module.partition(".")[0]) is None
+    def lost(self) -> str:
+        """The module that it should be in, if there is none; imports nothing."""
+        module = self.entry.module.partition(".")[0]
+        return "" if find_spec(module) else module
 
 
 def listings(kind: Kind) -> list[Listing]:
@@ -40,16 +45,13 @@ def listings(kind: Kind) -> list[Listing]:
     """
     found: dict[str, Listing] = {}
     entries = [
-        Listing(entry.name, entry.dist.name if entry.dist else "?", entry)
+        Listing(kind, entry.name, entry.dist.name if entry.dist else "?", entry)
         for entry in entry_points(group=f"uadbench.{kind}")
     ]
     for listing in sorted(entries, key=lambda e: (e.package != "uadbench", e.package)):
         first = found.setdefault(listing.name, listing)
         if first.entry != listing.entry:
-            msg = (
-                f"{kind}: '{listing.name}' of package '{listing.package}' is hidden by "
-                f"that of '{first.package}'"
-            )
+            msg = f"{listing} is hidden by that of '{first.package}'"
             warnings.warn(msg, stacklevel=2)
     return sorted(found.values(), key=lambda listing: listing.name)
 
@@ -73,15 +75,14 @@ def load(kind: Kind, name: str) -> Any:
         ContractError: its package cannot be imported, or what it names is no plugin.
     """
     listing = find(kind, name)
-    owner = f"{kind}: '{name}' of package '{listing.package}'"
     try:
         plugin = listing.entry.load()
     except Exception as error:
-        msg = f"{owner} cannot be imported: {type(error).__name__}: {error}"
+        msg = f"{listing} cannot be imported: {type(error).__name__}: {error}"
         raise ContractError(msg) from error
     fault = _fault(kind, plugin)
     if fault:
-        msg = f"{owner} {fault}. See {listing.entry.value} and uadbench/protocols.py."
+        msg = f"{listing} {fault}. See {listing.entry.value} and uadbench/protocols.py."
         raise ContractError(msg)
     return plugin
 
