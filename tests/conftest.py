@@ -2,17 +2,50 @@
 
 import importlib
 import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from hypothesis import settings
 
+from uadbench import cli
+
 # A busy machine must not fail a law, and the same examples are tried everywhere.
 settings.register_profile("uadbench", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("uadbench")
 
 ASSETS = Path(__file__).parent / "assets"
+
+
+@dataclass
+class Outcome:
+    """What a command left in the terminal."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """Run the command line in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    def uadbench(*words: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["uadbench", *words])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return Outcome(int(stop.value.code or 0), captured.out, captured.err)
+
+    return uadbench
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,39 +19,9 @@ from uadbench import cli, engine
 from uadbench.plans import Plan
 from uadbench.protocols import Silent
 
-
-@dataclass
-class Outcome:
-    """What a command left in the terminal."""
-
-    status: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Outcome]
-
-
-@pytest.fixture
-def call(
-    toy: object,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Call:
-    """Run the command line in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-
-    def uadbench(*words: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["uadbench", *words])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return Outcome(int(stop.value.code or 0), captured.out, captured.err)
-
-    return uadbench
-
+pytestmark = pytest.mark.usefixtures("toy")
+# Of words; it returns their status, out and err.
+Call = Callable[..., Any]
 
 RUN = ("run", "-m", "toy", "-d", "toy")
 
