@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from uadbench.describing import describe, show, show_results
+from uadbench.describing import describe, show, show_results, wrap
 from uadbench.errors import ContractError, UsageError
 from uadbench.results import Run
 
@@ -94,6 +94,69 @@ def test_brackets_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> N
     show(plugin)
 
     assert plain(capsys) == "Net [bold] (methods) reference: [1] shape [b, c]"
+
+
+LONG = """Net: one
+sentence.
+
+Differs from the paper in:
+
+- The scale is another one,
+  as for all.
+- Short.
+
+Origin: a template
+    of a brain.
+Licence: none.
+
+    kept/as
+    it/is"""
+
+
+def test_docstring_fills_wider_lines_item_by_item() -> None:
+    assert wrap(LONG, 80) == (
+        "Net: one sentence.\n\n"
+        "Differs from the paper in:\n\n"
+        "- The scale is another one, as for all.\n"
+        "- Short.\n\n"
+        "Origin: a template of a brain.\n"
+        "Licence: none.\n\n"
+        "    kept/as\n"
+        "    it/is"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("plain words of a text", ["plain words", "of a text"]),
+        ("- one short\n  item of a list", ["- one short", "  item of a", "  list"]),
+        ("- one long item", ["- one long", "  item"]),
+        ("Origin: one\n    short line", ["Origin: one", "    short", "    line"]),
+        ("Origin: one line", ["Origin: one", "    line"]),
+        ("`uadbench-very-long-name`", ["`uadbench-very-long-name`"]),
+    ],
+)
+def test_docstring_fills_narrow_lines_with_the_margin_of_its_item(
+    text: str, lines: list[str]
+) -> None:
+    assert wrap(text, 12).split("\n") == lines
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("60", 60), ("200", 88)])
+def test_shown_text_fills_the_terminal_up_to_what_can_be_read(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    columns: str,
+    widest: int,
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    plugin = {**describe("phantom")[0], "options": [], "reference": "", "licence": ""}
+
+    show(plugin)
+
+    lengths = [len(line) for line in capsys.readouterr().out.splitlines()]
+    assert widest - 10 < max(lengths) <= widest
 
 
 def test_results_show_mean_interval_and_counts(

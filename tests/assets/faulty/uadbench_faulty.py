@@ -133,6 +133,9 @@ class FaultyData:
 
     def train(self) -> Lazy[Scan]:
         """Two."""
+        if self.fault == "crash":
+            msg = "not today"
+            raise RuntimeError(msg)
         scans = Lazy(["a", "b"], self._scan)
         return list(scans) if self.fault == "eager" else scans  # type: ignore[return-value]  # the fault
 
