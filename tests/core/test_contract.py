@@ -1,5 +1,6 @@
 """Every check of the contract fails where its promise is broken."""
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
@@ -159,6 +160,13 @@ def test_modalities_are_the_channels_of_a_made_up_scan() -> None:
     assert two.image.shape == (2, *two.brain.shape)
     np.testing.assert_array_equal(two.image[0], one.image[0])
     assert not np.array_equal(two.image[0], two.image[1])
+
+
+def test_a_scan_notes_what_it_is_asked_for_but_not_what_python_asks() -> None:
+    scan = copy.copy(make_scan("x"))
+
+    assert not hasattr(scan, "lesion")
+    assert scan.asked == {"lesion"}
 
 
 @pytest.mark.parametrize(
