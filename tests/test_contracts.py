@@ -26,17 +26,10 @@ QUICK_METHODS: dict[str, dict[str, object]] = {
 QUICK_DATASETS: dict[str, dict[str, object]] = {
     "phantom": {"size": 32, "slices": 3, "n_train": 2, "n_val": 2, "n_test": 3},
 }
-# Of the made-up scans, where a method needs other ones than T2 alone.
-MODALITIES: dict[str, tuple[str, ...]] = {}
 
 
 def names(kind: Kind) -> list[str]:
     return [entry.name for entry in listings(kind)]
-
-
-def of_method(name: str) -> list[Check]:
-    quick = QUICK_METHODS.get(name, {})
-    return checks("methods", name, quick, modalities=MODALITIES.get(name, ("T2",)))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +37,7 @@ def of_method(name: str) -> list[Check]:
     [
         pytest.param(check, id=f"{name} {check}")
         for name in names("methods")
-        for check in of_method(name)
+        for check in checks("methods", name, QUICK_METHODS.get(name, {}))
     ],
 )
 def test_method_keeps_its_contract(check: Check) -> None:

@@ -1,6 +1,5 @@
-"""What commands share: options, words turned into a plan, and JSON to print."""
+"""Options that commands share, and words of the command line turned into a plan."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -184,27 +183,3 @@ def seeds_of(words: str) -> list[int]:
         msg = f"--seeds: expected numbers of at least 0, such as 0,1,2, got '{words}'."
         raise UsageError(msg)
     return found
-
-
-def json_text(content: object, margin: str = "") -> str:
-    """Return JSON for people: a line for each name and each record, none for numbers.
-
-    Args:
-        content: whatever JSON can hold; other objects become strings.
-        margin: that the lines after the first begin with.
-    """
-    inner = f"{margin}  "
-    if isinstance(content, Mapping) and content:
-        marks, parts = (
-            "{}",
-            [
-                f"{json.dumps(str(name))}: {json_text(value, inner)}"
-                for name, value in content.items()
-            ],
-        )
-    elif isinstance(content, list) and any(isinstance(x, Mapping) for x in content):
-        marks, parts = "[]", [json_text(value, inner) for value in content]
-    else:
-        return json.dumps(content, default=str)
-    lines = ",\n".join(f"{inner}{part}" for part in parts)
-    return f"{marks[0]}\n{lines}\n{margin}{marks[1]}"

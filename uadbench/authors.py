@@ -8,8 +8,9 @@ from typing import Any
 import rich_click as click
 
 from uadbench import registry
-from uadbench.arguments import Folder, json_text
+from uadbench.arguments import Folder
 from uadbench.errors import ContractError, DataError, UsageError, check_known
+from uadbench.printing import json_text
 from uadbench.registry import KINDS, Kind
 
 
@@ -61,12 +62,6 @@ def method(name: str, output: Path | None) -> int:
     "root=DIR of a dataset; repeat for more.",
 )
 @click.option(
-    "--modalities",
-    default="T2",
-    show_default=True,
-    help="Of the made-up brains that a method gets, separated by commas.",
-)
-@click.option(
     "--limit",
     type=click.IntRange(min=1),
     default=5,
@@ -78,7 +73,6 @@ def check(
     name: str,
     kind: Kind | None,
     pairs: tuple[str, ...],
-    modalities: str,
     limit: int,
     as_json: bool,
 ) -> int:
@@ -91,13 +85,12 @@ def check(
     from uadbench.contract import checks, examine
 
     given = options.parse(pairs)
-    names = tuple(word.strip() for word in modalities.split(",") if word.strip())
     found = []
     for each in _kinds(name, kind, given):
         source = _source(each, name, given)
         if not as_json:
             click.echo(f"{name} ({each})")
-        every = checks(each, name, given, modalities=names, limit=limit)
+        every = checks(each, name, given, limit=limit)
         for finding in examine(every, source):
             found.append({"kind": each, **vars(finding)})
             if not as_json:

@@ -16,7 +16,6 @@ from uadbench.arguments import (
     Folder,
     by_method,
     folder_of,
-    json_text,
     make_plan,
     names,
     seeds_of,
@@ -25,6 +24,7 @@ from uadbench.arguments import (
 from uadbench.authors import check, new
 from uadbench.errors import UadbenchError
 from uadbench.evaluate.command import evaluate
+from uadbench.printing import json_text
 from uadbench.registry import KINDS, listings
 
 if TYPE_CHECKING:

@@ -1,8 +1,6 @@
 """Plugins and results as a person reads them in a terminal."""
 
-import re
 import sys
-import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +11,7 @@ from rich.table import Column, Table
 
 from uadbench import options, registry
 from uadbench.errors import check_known
+from uadbench.printing import wrap
 from uadbench.results import Run
 
 # Title and place of each number that a finished run prints; the report has all.
@@ -25,7 +24,6 @@ HEADLINES = (
 )
 # Longer lines are hard to read, however wide the terminal is.
 WIDEST = 88
-ITEM = re.compile(r"- |[A-Z][A-Za-z ]*: ")
 
 
 def describe(name: str) -> list[dict[str, Any]]:
@@ -59,47 +57,6 @@ def _story(kind: registry.Kind, name: str) -> str:
     """Return the docstring of the module that a plugin is registered in."""
     module = sys.modules[registry.find(kind, name).entry.module]
     return (module.__doc__ or "").strip()
-
-
-def wrap(text: str, width: int) -> str:
-    """Return a docstring, which has lines of its own, in lines of at most `width`.
-
-    Paragraphs are filled anew, and so is each item of a list; an item begins with "- "
-    or, in a card of data, with "Origin: " or the like. Indented paragraphs stay.
-    """
-    paragraphs = text.split("\n\n")
-    return "\n\n".join(
-        paragraph
-        if paragraph.startswith(" ")
-        else "\n".join(_fill(item, width) for item in _items(paragraph))
-        for paragraph in paragraphs
-    )
-
-
-def _items(paragraph: str) -> list[list[str]]:
-    """Return the lines of each item of a list, or of the paragraph that is none."""
-    items: list[list[str]] = []
-    for line in paragraph.splitlines():
-        if items and not ITEM.match(line):
-            items[-1].append(line)
-        else:
-            items.append([line])
-    return items
-
-
-def _fill(lines: list[str], width: int) -> str:
-    """Return the lines of an item filled anew, indented as its last line is."""
-    last = lines[-1]
-    indent = len(last) - len(last.lstrip())
-    if len(lines) == 1 and ITEM.match(last):
-        indent = 2 if last.startswith("-") else 4
-    return textwrap.fill(
-        " ".join(" ".join(lines).split()),
-        width,
-        subsequent_indent=" " * indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def show(described: dict[str, Any]) -> None:

@@ -37,12 +37,14 @@ class Card:
         reference: paper or origin.
         licence: of the original code or of the data.
         presets: options by preset name; every preset starts from the defaults.
+        modalities: of a method, how many its scans need to have.
     """
 
     title: str
     reference: str = ""
     licence: str = ""
     presets: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    modalities: int = 1
 
 
 @dataclass(frozen=True, eq=False)

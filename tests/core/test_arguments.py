@@ -5,36 +5,9 @@ import pytest
 import rich_click as click
 from click.testing import CliRunner
 
-from uadbench.arguments import (
-    by_method,
-    json_text,
-    make_plan,
-    names,
-    seeds_of,
-    shared_options,
-)
+from uadbench.arguments import by_method, make_plan, names, seeds_of, shared_options
 from uadbench.errors import UsageError
 from uadbench.plans import Plan
-
-
-@pytest.mark.parametrize(
-    ("content", "text"),
-    [
-        ([1, 2.5, None], "[1, 2.5, null]"),
-        ({}, "{}"),
-        ([], "[]"),
-        (Path("a/b"), '"a/b"'),
-        (
-            {"a": (1, 2), "b": {"c": 0}},
-            '{\n  "a": [1, 2],\n  "b": {\n    "c": 0\n  }\n}',
-        ),
-        ([{"a": 1}, {}], '[\n  {\n    "a": 1\n  },\n  {}\n]'),
-    ],
-)
-def test_json_has_a_line_for_each_name_and_none_for_each_number(
-    content: object, text: str
-) -> None:
-    assert json_text(content) == text
 
 
 def parsed(*words: str) -> dict[str, Any]:

@@ -475,13 +475,6 @@ def test_check_tells_a_dataset_that_crashes_from_one_that_is_not_there(
     assert "gives lazy parts and caveats: RuntimeError: not today (uad" in done.out
 
 
-def test_check_makes_scans_of_the_modalities_that_a_method_needs(call: Call) -> None:
-    done = call("check", "intensity", "--modalities", "T1w, FLAIR")
-
-    assert done.status == 4
-    assert re.search(r"FAILED  yields one valid.*T1w.*FLAIR", done.out)
-
-
 def test_new_method_is_written_and_what_to_do_with_it_is_said(call: Call) -> None:
     done = call("new", "method", "my-method")
     again = call("new", "method", "my-method")

@@ -12,7 +12,7 @@ from uadbench.contract import Check, Finding, checks, examine
 from uadbench.contract.check import explain
 from uadbench.contract.paperwork import paperwork
 from uadbench.contract.specimens import make_scan
-from uadbench.contract.subject import difference
+from uadbench.contract.subject import Subject, difference
 from uadbench.protocols import Prediction
 from uadbench.registry import Kind
 
@@ -86,6 +86,12 @@ def test_method_that_breaks_a_promise_is_told(
     assert finding.message.startswith(message)
 
 
+def test_method_gets_as_many_modalities_as_its_card_says() -> None:
+    (scan,) = Subject("pair").scans("x")
+
+    assert len(scan.image) == 2
+
+
 def test_bug_is_one_line_with_its_place_and_ends_what_rests_on_it() -> None:
     every = checks("methods", "faulty", {"fault": "fit"})
     findings = {f.title: f for f in examine(every, SOURCE)}
@@ -116,6 +122,11 @@ def test_bug_outside_the_plugin_has_no_place() -> None:
         ("random lesion", "gives the same", "f: its lesion is another one"),
         ("type", "gives scans that a method can rely on (vol", "a: image must be floa"),
         ("id", "gives scans that a method can rely on (vol", "the item 'a' of a part"),
+        (
+            "labelled",
+            "gives scans that a method can rely on (vol",
+            "c: expected a Scan",
+        ),
         ("lesion", "gives cases that can be scored (vol", "d: lesion must be bool of"),
         ("ignore", "gives cases that can be scored (vol", "d: ignore must be bool of"),
         ("healthy", "gives cases that can be scored (vol", "no test case has a les"),
@@ -154,9 +165,9 @@ def test_report_that_breaks_a_promise_is_told(
 
 
 def test_modalities_are_the_channels_of_a_made_up_scan() -> None:
-    one, two = make_scan("x", ("T1w",)), make_scan("x", ("T1w", "FLAIR"))
+    one, two = make_scan("x"), make_scan("x", 2)
 
-    assert two.modalities == ("T1w", "FLAIR")
+    assert two.modalities == ("T2", "FLAIR")
     assert two.image.shape == (2, *two.brain.shape)
     np.testing.assert_array_equal(two.image[0], one.image[0])
     assert not np.array_equal(two.image[0], two.image[1])

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from uadbench.describing import describe, show, show_results, wrap
+from uadbench.describing import describe, show, show_results
 from uadbench.errors import ContractError, UsageError
 from uadbench.results import Run
 
@@ -94,53 +94,6 @@ def test_brackets_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> N
     show(plugin)
 
     assert plain(capsys) == "Net [bold] (methods) reference: [1] shape [b, c]"
-
-
-LONG = """Net: one
-sentence.
-
-Differs from the paper in:
-
-- The scale is another one,
-  as for all.
-- Short.
-
-Origin: a template
-    of a brain.
-Licence: none.
-
-    kept/as
-    it/is"""
-
-
-def test_docstring_fills_wider_lines_item_by_item() -> None:
-    assert wrap(LONG, 80) == (
-        "Net: one sentence.\n\n"
-        "Differs from the paper in:\n\n"
-        "- The scale is another one, as for all.\n"
-        "- Short.\n\n"
-        "Origin: a template of a brain.\n"
-        "Licence: none.\n\n"
-        "    kept/as\n"
-        "    it/is"
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "lines"),
-    [
-        ("plain words of a text", ["plain words", "of a text"]),
-        ("- one short\n  item of a list", ["- one short", "  item of a", "  list"]),
-        ("- one long item", ["- one long", "  item"]),
-        ("Origin: one\n    short line", ["Origin: one", "    short", "    line"]),
-        ("Origin: one line", ["Origin: one", "    line"]),
-        ("`uadbench-very-long-name`", ["`uadbench-very-long-name`"]),
-    ],
-)
-def test_docstring_fills_narrow_lines_with_the_margin_of_its_item(
-    text: str, lines: list[str]
-) -> None:
-    assert wrap(text, 12).split("\n") == lines
 
 
 @pytest.mark.parametrize(("columns", "widest"), [("60", 60), ("200", 88)])

@@ -136,6 +136,9 @@ def _require_same(one: Scan, other: Scan) -> None:
 
 
 def _check_scan(name: str, scan: Scan) -> None:
+    if not isinstance(scan, Scan):
+        msg = f"{name}: expected a Scan, which has no label; got {type(scan).__name__}."
+        raise ContractError(msg)
     check_scan(scan)
     if scan.id != name:
         msg = f"the item '{name}' of a part has the id '{scan.id}'."

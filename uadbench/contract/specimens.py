@@ -1,6 +1,5 @@
 """Made-up brains to check a plugin on, which know what they are asked for."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,7 +8,7 @@ from uadbench.protocols import Lazy, Scan
 
 SHAPE = (40, 36, 4)
 SPACING = (4.0, 4.0, 6.0)
-ONE = ("T2",)
+MODALITIES = ("T2", "FLAIR", "T1w", "T1ce")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,19 +25,20 @@ class Specimen(Scan):
         raise AttributeError(msg)
 
 
-def make_scan(name: str, modalities: Sequence[str] = ONE) -> Specimen:
+def make_scan(name: str, modalities: int = 1) -> Specimen:
     """Return an ellipsoid with a smooth texture of its own, the same for one name.
 
     Args:
         name: the scan's id.
-        modalities: one channel for each.
+        modalities: how many, 4 at most.
     """
     rng = np.random.default_rng(list(name.encode()))
     x, y = np.ogrid[-1 : 1 : SHAPE[0] * 1j, -1 : 1 : SHAPE[1] * 1j]
     disc = (x**2 + y**2 < 0.6)[..., None]
     brain = np.repeat(disc, SHAPE[2], axis=2)
     channels = []
-    for _ in modalities:
+    chosen = MODALITIES[:modalities]
+    for _ in chosen:
         waves = np.sin(6 * x + rng.uniform(0, 6)) * np.cos(5 * y + rng.uniform(0, 6))
         noise = rng.standard_normal(SHAPE)
         channels.append((1 + 0.2 * waves[..., None] + 0.02 * noise) * brain)
@@ -48,7 +48,7 @@ def make_scan(name: str, modalities: Sequence[str] = ONE) -> Specimen:
         brain=brain,
         spacing=SPACING,
         affine=np.diag([*SPACING, 1.0]),
-        modalities=tuple(modalities),
+        modalities=chosen,
         slices=tuple(range(SHAPE[2])),
     )
 
@@ -57,10 +57,10 @@ class Material:
     """Specimens that are made once, so that what was done to them can be seen.
 
     Args:
-        modalities: of every scan.
+        modalities: how many every scan has.
     """
 
-    def __init__(self, modalities: Sequence[str]) -> None:
+    def __init__(self, modalities: int) -> None:
         self._modalities = modalities
         self._made: dict[str, Specimen] = {}
 

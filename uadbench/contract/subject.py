@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from uadbench import options, registry
-from uadbench.contract.specimens import ONE, Material
-from uadbench.protocols import Checkpoint, Context, Method, Prediction, Scan
+from uadbench.contract.specimens import Material
+from uadbench.protocols import Card, Checkpoint, Context, Method, Prediction, Scan
 
 SEED = 0
 
@@ -20,12 +20,16 @@ class Subject:
     Attributes:
         name: of the plugin.
         given: options that make it quick, on top of the preset demo.
-        modalities: of the made-up scans.
     """
 
     name: str
     given: Mapping[str, object] = field(default_factory=dict)
-    modalities: tuple[str, ...] = ONE
+
+    @cached_property
+    def modalities(self) -> int:
+        """How many its scans have."""
+        card: Card = registry.load("methods", self.name).card
+        return card.modalities
 
     def build(self) -> Method:
         """Return the method, not fitted."""

@@ -8,7 +8,6 @@ from uadbench.contract.datasets import Material, dataset_checks
 from uadbench.contract.methods import method_checks
 from uadbench.contract.paperwork import paperwork
 from uadbench.contract.reports import report_checks
-from uadbench.contract.specimens import ONE
 from uadbench.contract.subject import Subject
 from uadbench.registry import Kind
 from uadbench.results import Run
@@ -21,7 +20,6 @@ def checks(
     name: str,
     given: Mapping[str, object] = NONE,
     *,
-    modalities: tuple[str, ...] = ONE,
     limit: int | None = None,
     run: Run | None = None,
 ) -> list[Check]:
@@ -31,12 +29,11 @@ def checks(
         kind: methods, datasets or reports.
         name: of the plugin.
         given: options of a method or a dataset, such as those that make it quick.
-        modalities: of the made-up scans that a method gets.
         limit: scans of each part of a dataset that are loaded; None loads all.
         run: a finished one for a report to render; None makes a small one.
     """
     behaviour = {
-        "methods": lambda: method_checks(Subject(name, given, modalities)),
+        "methods": lambda: method_checks(Subject(name, given)),
         "datasets": lambda: dataset_checks(Material(name, given, limit)),
         "reports": lambda: report_checks(name, run),
     }

@@ -124,6 +124,13 @@ class Bare(Faulty):
 
 
 @dataclass
+class Pair(Faulty):
+    """A method that needs two modalities."""
+
+    card: ClassVar[Card] = Card("Pair", presets=PRESETS, modalities=2)
+
+
+@dataclass
 class FaultyData:
     """Brains of the contract's own, with a square lesion."""
 
@@ -141,7 +148,8 @@ class FaultyData:
 
     def val(self) -> Lazy[Scan]:
         """One."""
-        return Lazy(["a" if self.fault == "overlap" else "c"], self._scan)
+        load = self._case if self.fault == "labelled" else self._scan
+        return Lazy(["a" if self.fault == "overlap" else "c"], load)  # type: ignore[arg-type]  # the fault
 
     def test(self) -> Lazy[Case]:
         """Three, of whom the first is healthy."""
