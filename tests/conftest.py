@@ -2,24 +2,63 @@
 
 import importlib
 import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from hypothesis import settings
 
+from uadbench import cli
+
 # A busy machine must not fail a law, and the same examples are tried everywhere.
 settings.register_profile("uadbench", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("uadbench")
 
-TOY = Path(__file__).parent / "assets" / "toy"
+ASSETS = Path(__file__).parent / "assets"
+
+
+@dataclass
+class Outcome:
+    """What a command left in the terminal."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """Run the command line in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    def uadbench(*words: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["uadbench", *words])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return Outcome(int(stop.value.code or 0), captured.out, captured.err)
+
+    return uadbench
 
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """A third party's package with a plugin of each kind, as if it were installed."""
-    monkeypatch.syspath_prepend(TOY)
+    monkeypatch.syspath_prepend(ASSETS / "toy")
     return importlib.import_module("uadbench_toy")
+
+
+@pytest.fixture
+def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package whose plugins break one promise each, as if it were installed."""
+    monkeypatch.syspath_prepend(ASSETS / "faulty")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from uadbench import scaffold
 from uadbench.registry import KINDS, listings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,37 +17,42 @@ BLOCK = re.compile(r"^```(\w+) file=(\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMANDS = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def test_method_of_contributing_installs_and_runs(tmp_path: Path) -> None:
+def test_method_of_contributing_is_the_one_that_is_written() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    for _, name, content in BLOCK.findall(text):
-        (tmp_path / name).write_text(content)
-    (commands,) = COMMANDS.findall(text)
-    install, *others = commands.strip().splitlines()
-    assert install == "pip install -e ."
-    # Into a folder of its own, so that the test leaves no trace in the environment.
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"),
-            *("--no-build-isolation", "--target", "site", "."),
-        ],
-        cwd=tmp_path,
-        check=True,
-    )
 
-    done = [
-        subprocess.run(
+    ((_, name, content),) = BLOCK.findall(text)
+
+    assert content == scaffold.render("rarity")[name]
+
+
+def test_commands_of_contributing_make_install_check_and_run_a_method(
+    tmp_path: Path,
+) -> None:
+    (commands,) = COMMANDS.findall((ROOT / "CONTRIBUTING.md").read_text())
+    new, install, *others = commands.strip().splitlines()
+    assert install == "pip install -e uadbench-rarity"
+
+    def call(command: str) -> str:
+        done = subprocess.run(
             [sys.executable, "-m", *command.split()],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
         )
-        for command in others
-    ]
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
-    assert "--preset demo: bins=50" in done[0].stdout
-    assert "Rarity (seed 0)" in done[1].stdout
+    call(new)
+    # Into a folder of its own, so that the test leaves no trace in the environment.
+    into = "--quiet --no-deps --no-build-isolation --target site ./uadbench-rarity"
+    call(f"pip install {into}")
+    checked, tested, run = map(call, others)
+
+    assert all(line.startswith("  ok ") for line in checked.splitlines()[1:])
+    assert " passed" in tested
+    assert "Rarity (seed 0)" in run
     assert (tmp_path / "runs/rarity-phantom-seed0/report/index.html").is_file()
 
 

@@ -1,4 +1,4 @@
-"""What every plugin promises, as checks whose messages say what to do."""
+"""What plugins hand over, checked in every run; messages say what is wrong."""
 
 from collections.abc import Iterable, Iterator
 from itertools import combinations

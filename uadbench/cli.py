@@ -2,7 +2,6 @@
 
 import errno
 import io
-import json
 import signal
 import sys
 import warnings
@@ -21,9 +20,11 @@ from uadbench.arguments import (
     seeds_of,
     shared_options,
 )
+from uadbench.authors import check, new
 from uadbench.console import drop_output
 from uadbench.errors import INTERRUPTED, UadbenchError
 from uadbench.evaluate.command import evaluate
+from uadbench.printing import json_text
 from uadbench.registry import KINDS, listings
 
 if TYPE_CHECKING:
@@ -164,9 +165,10 @@ def list_known(kinds: tuple[str, ...], as_json: bool) -> int:
     from uadbench.errors import check_known
 
     steps = {"thresholds": thresholds.KINDS, "postprocess": postprocess.KINDS}
+    plugins = {kind: listings(kind) for kind in KINDS}
     known: dict[str, list[dict[str, str]]] = {
-        kind: [{"name": e.name, "package": e.package} for e in listings(kind)]
-        for kind in KINDS
+        kind: [{"name": e.name, "package": e.package} for e in entries]
+        for kind, entries in plugins.items()
     } | {
         kind: [{"name": step.usage, "help": step.help} for step in found.values()]
         for kind, found in steps.items()
@@ -174,6 +176,8 @@ def list_known(kinds: tuple[str, ...], as_json: bool) -> int:
     for kind in kinds:
         check_known("list", kind, known)
     chosen = {kind: known[kind] for kind in kinds or known}
+    for plugin in (e for k in KINDS if k in chosen for e in plugins[k] if e.lost):
+        click.echo(f"warning: {plugin}: no module '{plugin.lost}'.", err=True)
     if as_json:
         _print_json(chosen)
         return 0
@@ -203,7 +207,8 @@ def info(name: str, as_json: bool) -> int:
     return 0
 
 
-app.add_command(evaluate)
+for command in (evaluate, check, new):
+    app.add_command(command)
 
 
 def main() -> NoReturn:
@@ -290,4 +295,4 @@ def _report(
 
 
 def _print_json(content: object) -> None:
-    click.echo(json.dumps(content, indent=2, default=str))
+    click.echo(json_text(content))

@@ -11,6 +11,7 @@ from rich.console import Console
 from uadbench import options, registry
 from uadbench.console import table_console, table_of
 from uadbench.errors import check_known
+from uadbench.printing import wrap
 from uadbench.results import Run
 
 # Title and place of each number that a finished run prints; the report has all.
@@ -21,6 +22,8 @@ HEADLINES = (
     ("pooled AUPRC", "pooled", "auprc"),
     ("(chance)", "pooled", "prevalence"),
 )
+# Longer lines are hard to read, however wide the terminal is.
+WIDEST = 88
 
 
 def describe(name: str) -> list[dict[str, Any]]:
@@ -52,8 +55,8 @@ def _describe(name: str, kind: registry.Kind) -> dict[str, Any]:
 
 def _story(kind: registry.Kind, name: str) -> str:
     """Return the docstring of the module that a plugin is registered in."""
-    (entry,) = (e.entry for e in registry.listings(kind) if e.name == name)
-    return (sys.modules[entry.module].__doc__ or "").strip()
+    module = sys.modules[registry.find(kind, name).entry.module]
+    return (module.__doc__ or "").strip()
 
 
 def show(described: dict[str, Any]) -> None:
@@ -64,7 +67,8 @@ def show(described: dict[str, Any]) -> None:
     for key in ("reference", "licence"):
         if described[key]:
             console.print(f"{key}: {described[key]}", markup=False)
-    console.print(f"\n{described['description']}\n", markup=False)
+    text = wrap(described["description"], min(console.width, WIDEST))
+    console.print(f"\n{text}\n", markup=False, soft_wrap=True)
     for preset, chosen in described["presets"].items():
         words = " ".join(f"{name}={value}" for name, value in chosen.items())
         console.print(f"--preset {preset}: {words or 'the defaults'}", markup=False)

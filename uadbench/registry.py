@@ -3,21 +3,39 @@
 import warnings
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from uadbench.errors import ContractError, check_known
 
 Kind = Literal["methods", "datasets", "reports"]
 KINDS: tuple[Kind, ...] = ("methods", "datasets", "reports")
+# What the protocol of each kind asks a class for, besides its card.
+PARTS: dict[Kind, tuple[str, ...]] = {
+    "methods": ("fit", "predict", "state", "restore"),
+    "datasets": ("train", "val", "test", "labelled", "caveats"),
+    "reports": ("gathers", "render"),
+}
+ALSO_PLAIN: Kind = "reports"  # most have no options, and need not be dataclasses
 
 
 @dataclass(frozen=True)
 class Listing:
     """A plugin that is installed, not yet imported."""
 
+    kind: Kind
     name: str
     package: str
     entry: EntryPoint
+
+    def __str__(self) -> str:
+        return f"{self.kind}: '{self.name}' of package '{self.package}'"
+
+    @property
+    def lost(self) -> str:
+        """The module that it should be in, if there is none; imports nothing."""
+        module = self.entry.module.partition(".")[0]
+        return "" if find_spec(module) else module
 
 
 def listings(kind: Kind) -> list[Listing]:
@@ -27,42 +45,61 @@ def listings(kind: Kind) -> list[Listing]:
     """
     found: dict[str, Listing] = {}
     entries = [
-        Listing(entry.name, entry.dist.name if entry.dist else "?", entry)
+        Listing(kind, entry.name, entry.dist.name if entry.dist else "?", entry)
         for entry in entry_points(group=f"uadbench.{kind}")
     ]
     for listing in sorted(entries, key=lambda e: (e.package != "uadbench", e.package)):
         first = found.setdefault(listing.name, listing)
         if first.entry != listing.entry:
-            msg = (
-                f"{kind}: '{listing.name}' of package '{listing.package}' is hidden by "
-                f"that of '{first.package}'"
-            )
+            msg = f"{listing} is hidden by that of '{first.package}'"
             warnings.warn(msg, stacklevel=2)
     return sorted(found.values(), key=lambda listing: listing.name)
+
+
+def find(kind: Kind, name: str) -> Listing:
+    """Return the installed plugin of a name, not imported.
+
+    Raises:
+        UsageError: there is none; the message has the nearest and all names.
+    """
+    known = {listing.name: listing for listing in listings(kind)}
+    check_known(kind, name, known)
+    return known[name]
 
 
 def load(kind: Kind, name: str) -> Any:
     """Return the plugin class of a name.
 
     Raises:
-        UsageError: there is none; the message has the nearest and all names.
-        ContractError: its package cannot be imported, or the class has no card.
+        UsageError: as `find`.
+        ContractError: its package cannot be imported, or what it names is no plugin.
     """
-    known = {listing.name: listing for listing in listings(kind)}
-    check_known(kind, name, known)
-    listing = known[name]
+    listing = find(kind, name)
     try:
         plugin = listing.entry.load()
     except Exception as error:
-        msg = (
-            f"{kind}: '{name}' of package '{listing.package}' cannot be imported: "
-            f"{type(error).__name__}: {error}"
-        )
+        msg = f"{listing} cannot be imported: {type(error).__name__}: {error}"
         raise ContractError(msg) from error
-    if not hasattr(plugin, "card"):
-        msg = (
-            f"{kind}: '{name}' of package '{listing.package}' has no card: "
-            f"{listing.entry.value} has to be a class with a 'card'."
-        )
+    fault = _fault(kind, plugin)
+    if fault:
+        msg = f"{listing} {fault}. See {listing.entry.value} and uadbench/protocols.py."
         raise ContractError(msg)
     return plugin
+
+
+def _fault(kind: Kind, plugin: Any) -> str:
+    """Return why an object is no plugin of a kind, "" if it is one."""
+    from pydantic.dataclasses import is_pydantic_dataclass
+
+    from uadbench.protocols import Card
+
+    if not isinstance(plugin, type):
+        return f"is no class, but {type(plugin).__name__}"
+    if not isinstance(getattr(plugin, "card", None), Card):
+        return "has no card: 'card' has to be a uadbench.protocols.Card"
+    missing = [part for part in PARTS[kind] if not hasattr(plugin, part)]
+    if missing:
+        return f"lacks {', '.join(missing)}"
+    if kind != ALSO_PLAIN and not is_pydantic_dataclass(plugin):
+        return "has no options: decorate it with pydantic.dataclasses.dataclass"
+    return ""

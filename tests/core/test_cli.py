@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,39 +19,9 @@ from uadbench import __main__, cli, engine
 from uadbench.plans import Plan
 from uadbench.protocols import Silent
 
-
-@dataclass
-class Outcome:
-    """What a command left in the terminal."""
-
-    status: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Outcome]
-
-
-@pytest.fixture
-def call(
-    toy: object,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Call:
-    """Run the command line in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-
-    def uadbench(*words: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["uadbench", *words])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return Outcome(int(stop.value.code or 0), captured.out, captured.err)
-
-    return uadbench
-
+pytestmark = pytest.mark.usefixtures("toy")
+# Of words; it returns their status, out and err.
+Call = Callable[..., Any]
 
 RUN = ("run", "-m", "toy", "-d", "toy")
 
@@ -281,6 +251,13 @@ def test_info_as_json(call: Call) -> None:
         (("report", "absent"), 2, "absent: holds no run folder"),
         (("list", "method"), 2, "Did you mean 'methods'?"),
         (("info", "fantom"), 2, "Did you mean 'phantom'?"),
+        (("check", "fantom"), 2, "Did you mean 'phantom'?"),
+        (("check", "toy", "--kind", "reports", "--set", "a=1"), 2, "without options"),
+        (("check", "toy", "--set", "steps=1"), 2, "'toy' is in methods, datasets, rep"),
+        (("check", "ae", "--set", "step=1"), 2, "Did you mean 'steps'?"),
+        (("check", "ae", "--kind", "datasets"), 2, "datasets: no 'ae'."),
+        (("check", "bids", "--set", "root=away"), 3, "away"),
+        (("new", "method", "ae"), 2, "package 'uadbench' has a method 'ae'"),
     ],
 )
 def test_mistake_gives_one_line_and_its_status(
@@ -475,3 +452,53 @@ def test_reference_is_a_method_of_the_runs(call: Call) -> None:
     assert mistaken.status == 2
     assert "Did you mean 'toy'?" in mistaken.err
     assert right.status == 0
+
+
+@pytest.mark.usefixtures("faulty")
+def test_check_has_a_line_for_each_promise_and_status_4_for_a_broken_one(
+    call: Call,
+) -> None:
+    done = call("check", "faulty", "--kind", "methods", "--set", "fault=peek")
+
+    head, *lines = done.out.splitlines()
+    assert done.status == 4
+    assert head == "faulty (methods)"
+    assert "  ok      fits healthy scans" in lines
+    assert [line for line in lines if not line.startswith("  ok      ")] == [
+        "  FAILED  asks a scan for no label: it asks a scan for lesion, which no Scan "
+        "has: a method sees images and brains, never a label."
+    ]
+
+
+@pytest.mark.usefixtures("faulty")
+def test_check_of_a_name_in_two_kinds_checks_both(call: Call) -> None:
+    done = call("check", "faulty", "--json", "--limit", "2")
+
+    findings = json.loads(done.out)
+    assert done.status == 0
+    assert {finding["kind"] for finding in findings} == {"methods", "datasets"}
+    assert {finding["status"] for finding in findings} == {"ok"}
+
+
+@pytest.mark.usefixtures("faulty")
+def test_check_tells_a_dataset_that_crashes_from_one_that_is_not_there(
+    call: Call,
+) -> None:
+    done = call("check", "faulty", "--kind", "datasets", "--set", "fault=crash")
+
+    assert done.status == 4
+    assert "gives lazy parts and caveats: RuntimeError: not today (uad" in done.out
+
+
+def test_new_method_is_written_and_what_to_do_with_it_is_said(call: Call) -> None:
+    done = call("new", "method", "my-method")
+    again = call("new", "method", "my-method")
+    elsewhere = call("new", "method", "my-method", "-o", "mine/here")
+
+    assert done.status == 0
+    assert "  pip install -e uadbench-my-method\n  uadbench check my-method" in done.out
+    assert Path("uadbench-my-method/my_method.py").is_file()
+    assert again.status == 2
+    assert "uadbench-my-method: exists already" in again.err
+    assert elsewhere.status == 0
+    assert Path("mine/here/tests/test_my_method.py").is_file()

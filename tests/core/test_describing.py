@@ -96,6 +96,22 @@ def test_brackets_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> N
     assert plain(capsys) == "Net [bold] (methods) reference: [1] shape [b, c]"
 
 
+@pytest.mark.parametrize(("columns", "widest"), [("60", 60), ("200", 88)])
+def test_shown_text_fills_the_terminal_up_to_what_can_be_read(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    columns: str,
+    widest: int,
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    plugin = {**describe("phantom")[0], "options": [], "reference": "", "licence": ""}
+
+    show(plugin)
+
+    lengths = [len(line) for line in capsys.readouterr().out.splitlines()]
+    assert widest - 10 < max(lengths) <= widest
+
+
 def test_results_show_mean_interval_and_counts(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,7 +68,7 @@ def test_broken_plugin_is_listed_and_fails_only_when_loaded() -> None:
 def test_entry_point_that_is_no_plugin_is_refused(install: Install) -> None:
     install("other", odd="json:dumps")
 
-    with pytest.raises(ContractError, match="'odd' of package 'other' has no card"):
+    with pytest.raises(ContractError, match="'odd' of package 'other' is no class"):
         load("methods", "odd")
 
 

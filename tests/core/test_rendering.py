@@ -9,7 +9,7 @@ import pytest
 from uadbench import registry
 from uadbench.errors import OutputError, UsageError
 from uadbench.protocols import Card
-from uadbench.registry import Listing
+from uadbench.registry import Kind, Listing
 from uadbench.rendering import render
 from uadbench.results import Run
 
@@ -25,9 +25,9 @@ class Shelf:
     def put(self, name: str, make: Callable[[], object]) -> None:
         self._made[name] = make
 
-    def listings(self, kind: str) -> list[Listing]:
+    def listings(self, kind: Kind) -> list[Listing]:
         group = f"uadbench.{kind}"
-        return [Listing(n, "p", EntryPoint(n, "m:r", group)) for n in self._made]
+        return [Listing(kind, n, "p", EntryPoint(n, "m:r", group)) for n in self._made]
 
     def load(self, kind: str, name: str) -> Callable[[], object]:
         return self._made[name]

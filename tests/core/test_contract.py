@@ -1,0 +1,207 @@
+"""Every check of the contract fails where its promise is broken."""
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from uadbench.contract import Check, Finding, checks, examine
+from uadbench.contract.check import explain
+from uadbench.contract.paperwork import paperwork
+from uadbench.contract.specimens import make_scan
+from uadbench.contract.subject import Subject, difference
+from uadbench.protocols import Prediction
+from uadbench.registry import Kind
+
+pytestmark = pytest.mark.usefixtures("faulty")
+SOURCE = Path(__file__).parents[1] / "assets" / "faulty" / "uadbench_faulty.py"
+
+
+def found(every: list[Check], title: str) -> Finding:
+    """Return what comes of the check whose title begins so, and of no needless one."""
+    needed = [c for c in every if c.vital or c.title.startswith(title)]
+    (finding,) = [f for f in examine(needed, SOURCE) if f.title.startswith(title)]
+    return finding
+
+
+@pytest.mark.parametrize("kind", ["methods", "datasets"])
+def test_plugin_without_fault_passes_every_check(kind: Kind) -> None:
+    findings = list(examine(checks(kind, "faulty"), SOURCE))
+
+    assert len(findings) > 7
+    assert [finding for finding in findings if finding.status != "ok"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "message"),
+    [
+        ("untitled", "has a title", "the card has no title"),
+        ("undocumented", "has a title", "class Undocumented has no docstring."),
+        ("silent", "has a title", "module uadbench_silent has no docstring"),
+        ("unexplained", "gives every option", "size: without a meaning. Write"),
+        ("unexplained", "refuses an unknown", "it has an option 'nonsense'"),
+        ("unexplained", "has presets", "the card's presets lack demo, paper:"),
+        ("bare", "gives every option", "size: without a default."),
+    ],
+)
+def test_what_a_plugin_says_of_itself_is_checked(
+    name: str, title: str, message: str
+) -> None:
+    finding = found(paperwork("methods", name), title)
+
+    assert finding.status == "FAILED"
+    assert finding.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("fault", "title", "message"),
+    [
+        ("fewer", "yields one valid", "1 predictions for 3 scans: yield one each."),
+        ("type", "yields one valid", "scan 'x': score must be float32"),
+        ("nan", "yields one valid", "scan 'x': 1 scores are NaN or infinite."),
+        ("more", "yields nothing", "1 predictions for no scan"),
+        ("outside", "scores the brain", "there are scores outside the brain"),
+        ("zero", "scores the brain", "every score is 0."),
+        ("slices", "scores only slices", "slice 2 counts and slices [0, 1, 2, 3]"),
+        ("write", "leaves the scans", "predict writes into a scan"),
+        ("write in fit", "leaves the scans", "fit writes into a scan"),
+        ("peek", "asks a scan", "it asks a scan for lesion, which no Scan has"),
+        ("order", "predicts a scan", "scan 'y' predicted alone has another score (by"),
+        ("same", "predicts a scan", "two scans have one and the same scores."),
+        ("forget", "keeps in its state", "a restored method predicts another score"),
+        ("list", "keeps in its state", "state: mean must be numpy arrays"),
+        ("seed", "learns the same", "a second fit of the same seed differs in mean:"),
+        ("resume", "goes on after", "a fit that was killed after checkpoint 1 of 3 di"),
+    ],
+)
+def test_method_that_breaks_a_promise_is_told(
+    fault: str, title: str, message: str
+) -> None:
+    finding = found(checks("methods", "faulty", {"fault": fault}), title)
+
+    assert finding.status == "FAILED"
+    assert finding.message.startswith(message)
+
+
+def test_method_gets_as_many_modalities_as_its_card_says() -> None:
+    (scan,) = Subject("pair").scans("x")
+
+    assert len(scan.image) == 2
+
+
+def test_bug_is_one_line_with_its_place_and_ends_what_rests_on_it() -> None:
+    every = checks("methods", "faulty", {"fault": "fit"})
+    findings = {f.title: f for f in examine(every, SOURCE)}
+
+    line = findings["fits healthy scans"].message
+    assert line.startswith("ValueError: no brain of mine (uadbench_faulty.py, line ")
+    skipped = findings["yields nothing for no scan"]
+    assert skipped.status == "skipped"
+    assert skipped.message == "for want of 'fits healthy scans'"
+
+
+def test_bug_outside_the_plugin_has_no_place() -> None:
+    try:
+        int("x")
+    except ValueError as error:
+        line = explain(error, Path("/elsewhere/plugin.py"))
+
+    assert line == "ValueError: invalid literal for int() with base 10: 'x'"
+
+
+@pytest.mark.parametrize(
+    ("fault", "title", "message"),
+    [
+        ("eager", "gives lazy parts", "train() must return a Lazy, got list."),
+        ("caveats", "gives lazy parts", "caveats() must return a sequence of sent"),
+        ("overlap", "has no subject", "faulty: 1 subjects are both in train and val"),
+        ("random", "gives the same", "b: its image is another one when loaded again"),
+        ("random lesion", "gives the same", "f: its lesion is another one"),
+        ("type", "gives scans that a method can rely on (vol", "a: image must be floa"),
+        ("id", "gives scans that a method can rely on (vol", "the item 'a' of a part"),
+        (
+            "labelled",
+            "gives scans that a method can rely on (vol",
+            "c: expected a Scan",
+        ),
+        ("lesion", "gives cases that can be scored (vol", "d: lesion must be bool of"),
+        ("ignore", "gives cases that can be scored (vol", "d: ignore must be bool of"),
+        ("healthy", "gives cases that can be scored (vol", "no test case has a les"),
+    ],
+)
+def test_dataset_that_breaks_a_promise_is_told(
+    fault: str, title: str, message: str
+) -> None:
+    finding = found(checks("datasets", "faulty", {"fault": fault}), title)
+
+    assert finding.status == "FAILED"
+    assert finding.message.startswith(message)
+
+
+def test_lesion_is_looked_for_past_the_limit_and_no_scan_is_checked_there() -> None:
+    every = checks("datasets", "faulty", limit=1)
+
+    assert [f for f in examine(every, SOURCE) if f.status != "ok"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "message"),
+    [
+        ("elsewhere", "renders a run", "render returns "),
+        ("meddling", "renders a run", "it changes the run folder"),
+        ("demanding", "is built", "TypeError: Demanding.__init__() missing 1 required"),
+    ],
+)
+def test_report_that_breaks_a_promise_is_told(
+    name: str, title: str, message: str
+) -> None:
+    finding = found(checks("reports", name), title)
+
+    assert finding.status == "FAILED"
+    assert finding.message.startswith(message)
+
+
+def test_modalities_are_the_channels_of_a_made_up_scan() -> None:
+    one, two = make_scan("x"), make_scan("x", 2)
+
+    assert two.modalities == ("T2", "FLAIR")
+    assert two.image.shape == (2, *two.brain.shape)
+    np.testing.assert_array_equal(two.image[0], one.image[0])
+    assert not np.array_equal(two.image[0], two.image[1])
+
+
+def test_a_scan_notes_what_it_is_asked_for_but_not_what_python_asks() -> None:
+    scan = copy.copy(make_scan("x"))
+
+    assert not hasattr(scan, "lesion")
+    assert scan.asked == {"lesion"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        (None, None, ""),
+        ([True], [True], ""),
+        ([True], [False], "mask"),
+        ([True], None, "mask, or none"),
+    ],
+)
+def test_masks_are_compared_as_well(
+    one: list[bool] | None, other: list[bool] | None, words: str
+) -> None:
+    score = np.zeros(1, np.float32)
+    predictions = [
+        Prediction(score, None if mask is None else np.array(mask))
+        for mask in (one, other)
+    ]
+
+    assert difference(*predictions) == words
+
+
+def test_contract_of_a_method_needs_no_torch() -> None:
+    script = "import sys, uadbench.contract; sys.exit('torch' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,0 +1,105 @@
+"""What a method promises of its predictions, tried on made-up brains."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from uadbench.checks import check_prediction
+from uadbench.contract.specimens import Material
+from uadbench.contract.subject import Subject, difference, predict
+from uadbench.errors import ContractError
+
+
+def check_fit(subject: Subject) -> None:
+    """Raise whatever the fit raises."""
+    _ = subject.fitted
+
+
+def check_predictions(subject: Subject) -> None:
+    """Raise unless there is one prediction a scan, each as the core expects it.
+
+    Raises:
+        ContractError: a wrong number, type or shape.
+        DataError: scores that are NaN or infinite.
+    """
+    scans = subject.scans("x", "y", "z")
+    predictions = predict(subject.fitted, scans)
+    if len(predictions) != len(scans):
+        msg = f"{len(predictions)} predictions for {len(scans)} scans: yield one each."
+        raise ContractError(msg)
+    for scan, prediction in zip(scans, predictions, strict=True):
+        check_prediction(prediction, scan, f"scan '{scan.id}'")
+
+
+def check_nothing(subject: Subject) -> None:
+    """Raise a ContractError if there are predictions of no scan."""
+    found = len(subject.predict())
+    if found:
+        msg = f"{found} predictions for no scan: yield one for each scan."
+        raise ContractError(msg)
+
+
+def check_inside(subject: Subject) -> None:
+    """Raise a ContractError unless scores are 0 outside the brain, and not inside."""
+    (scan,) = subject.scans("x")
+    (prediction,) = predict(subject.fitted, [scan])
+    if prediction.score[~scan.scored].any():
+        msg = "there are scores outside the brain: multiply by 'scan.scored'."
+        raise ContractError(msg)
+    if not prediction.score[scan.scored].any():
+        msg = "every score is 0."
+        raise ContractError(msg)
+
+
+def check_untouched(subject: Subject) -> None:
+    """Raise a ContractError if a scan was changed, which others get as well."""
+    material = Material(subject.modalities)
+    predict(subject.fitted, material.scans("x"))
+    for what, scans in {"fit": subject.material, "predict": material}.items():
+        if scans.changed():
+            msg = f"{what} writes into a scan: copy the array first."
+            raise ContractError(msg)
+
+
+def check_blind(subject: Subject) -> None:
+    """Raise a ContractError if a scan was asked for what it does not have."""
+    material = Material(subject.modalities)
+    predict(subject.fitted, material.scans("x"))
+    asked = sorted(subject.material.asked() | material.asked())
+    if asked:
+        msg = (
+            f"it asks a scan for {', '.join(asked)}, which no Scan has: "
+            "a method sees images and brains, never a label."
+        )
+        raise ContractError(msg)
+
+
+def check_slices(subject: Subject) -> None:
+    """Raise a ContractError unless scores are in the slices that count alone."""
+    (scan,) = subject.scans("x")
+    (prediction,) = predict(subject.fitted, [replace(scan, slices=(2,))])
+    scored = np.flatnonzero(prediction.score.any(axis=(0, 1))).tolist()
+    if scored != [2]:
+        msg = (
+            f"slice 2 counts and slices {scored} have scores: use 'scan.slices', or "
+            "multiply by 'scan.scored'."
+        )
+        raise ContractError(msg)
+
+
+def check_company(subject: Subject) -> None:
+    """Raise a ContractError if other scans change what is said of one."""
+    x, y = subject.predict("x", "y")
+    (alone,) = subject.predict("y")
+    swapped, _ = subject.predict("y", "x")
+    for other, when in ((alone, "alone"), (swapped, "first")):
+        gap = difference(y, other)
+        if gap:
+            msg = (
+                f"scan 'y' predicted {when} has another {gap} than after 'x': "
+                "draw random numbers from 'ctx.child(scan.id)', keep nothing."
+            )
+            raise ContractError(msg)
+    if np.array_equal(x.score, y.score):
+        msg = "two scans have one and the same scores."
+        raise ContractError(msg)
