@@ -20,6 +20,21 @@ from .noise import Noise
 from .reconstruction import Reconstruction, Stack
 from .training import Loss, Step
 
+DEMO = {
+    "size": 64,
+    "field": 192.0,
+    "network": "plain",
+    "base": 16,
+    "multipliers": (1, 2, 4),
+    "blocks": 1,
+    "stem": 2,
+    "batch": 8,
+    "learning_rate": 6e-3,
+    "schedule": "one-cycle",
+    "steps": 1800,
+    "average": 0.98,
+    "clip": 1.0,
+}
 BACKGROUND = {"p90": -3.0, "median": 0.0, "none": 0.0}  # by normalisation
 
 
@@ -72,6 +87,9 @@ class Denoising(Reconstruction):
     octaves: int = Field(6, ge=1, le=16, description="simplex noise: at most so many")
     persistence: float = Field(
         0.8, gt=0, le=1, description="simplex noise: amplitude over the octave before"
+    )
+    deviation: float = Field(
+        0.49, gt=0, description="simplex noise: standard deviation; 0.49: as published"
     )
 
     def __post_init__(self) -> None:
@@ -139,7 +157,9 @@ class Denoising(Reconstruction):
 
     def drawn(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return noise in the shape of the images."""
-        law = Noise(self.noise, self.cell, self.octaves, self.persistence)
+        law = Noise(
+            self.noise, self.cell, self.octaves, self.persistence, self.deviation
+        )
         return law.like(images, generator)
 
     def noised(self, x_0: Tensor, t: int, stack: Stack) -> Tensor:

@@ -1,7 +1,7 @@
 """Noise for diffusion models: Gaussian, or simplex noise in octaves.
 
-Every image has a field of its own. Both kinds have mean 0 and variance 1, which the
-forward process of a diffusion model relies on.
+Every image has a field of its own, of mean 0. A diffusion model is as consistent with
+noise of another variance than 1 as with images on another scale.
 
 References: Perlin, "Noise hardware", SIGGRAPH course notes (2001), for simplex noise;
 Wyatt et al., "AnoDDPM: Anomaly detection with denoising diffusion probabilistic models
@@ -33,16 +33,18 @@ class Noise:
 
     Attributes:
         kind: "gaussian" ignores all that follows.
-        period: side of the cells of the first octave, in sides of the image.
+        cell: side of the cells of the first octave, in sides of the image.
         octaves: each has cells half as large as the one before. Those with cells below
             2 px are left out: pixels cannot show them.
         persistence: amplitude of an octave over that of the one before.
+        deviation: standard deviation.
     """
 
     kind: Kind = "simplex"
-    period: float = 0.25
+    cell: float = 0.25
     octaves: int = 6
     persistence: float = 0.8
+    deviation: float = 1.0
 
     def like(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return noise in the shape of the images (N, 1, S, S), on their device.
@@ -58,10 +60,10 @@ class Noise:
             )
             return drawn.to(images.device)
         count, size = len(images), images.shape[-1]
-        most = int(math.log2(max(1.0, self.period * size / FINEST))) + 1
+        most = int(math.log2(max(1.0, self.cell * size / FINEST))) + 1
         lattices = draw_lattices(count, min(self.octaves, most), generator)
-        return octave_noise(
-            lattices.to(images.device), size, self.period * size, self.persistence
+        return self.deviation * octave_noise(
+            lattices.to(images.device), size, self.cell * size, self.persistence
         )
 
 
@@ -93,7 +95,7 @@ def draw_lattices(count: int, octaves: int, generator: torch.Generator) -> Latti
 
 
 def octave_noise(
-    lattices: Lattices, size: int, period: float, persistence: float
+    lattices: Lattices, size: int, cell: float, persistence: float
 ) -> Tensor:
     """Return the sum of all octaves with variance 1: float (N, 1, S, S).
 
@@ -102,12 +104,12 @@ def octave_noise(
     Args:
         lattices: of N images.
         size: S, px.
-        period: side of the cells of the first octave, px.
+        cell: side of the cells of the first octave, px.
         persistence: amplitude of an octave over that of the one before.
     """
     count, octaves, _ = lattices.offsets.shape
     octave = torch.arange(octaves, device=lattices.offsets.device)
-    line = torch.arange(size, device=octave.device) * (2.0**octave / period)[:, None]
+    line = torch.arange(size, device=octave.device) * (2.0**octave / cell)[:, None]
     x, y, z = lattices.offsets[..., None].unbind(2)
     points = (
         (x + line).repeat_interleave(size, dim=-1),

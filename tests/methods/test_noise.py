@@ -26,9 +26,9 @@ def draw(noise: Noise, count: int, size: int = 64, seed: int = 0) -> Tensor:
     return noise.like(torch.empty(count, 1, size, size), generator(seed))
 
 
-def octave(period: float, count: int = 150) -> Tensor:
+def octave(cell: float, count: int = 150) -> Tensor:
     """Return fields of one octave of 64 px."""
-    return octave_noise(draw_lattices(count, 1, generator()), 64, period, 1.0)
+    return octave_noise(draw_lattices(count, 1, generator()), 64, cell, 1.0)
 
 
 def spectrum(fields: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,9 +50,9 @@ def test_mean_is_0_and_variance_1(kind: Kind) -> None:
     assert float(fields.var()) == pytest.approx(1, abs=0.03)
 
 
-@pytest.mark.parametrize("period", [16.0, 8.0, 4.0, 2.0])
-def test_each_octave_has_the_variance_of_the_closed_form(period: float) -> None:
-    assert float(octave(period).var()) == pytest.approx(1, abs=0.03)
+@pytest.mark.parametrize("cell", [16.0, 8.0, 4.0, 2.0])
+def test_each_octave_has_the_variance_of_the_closed_form(cell: float) -> None:
+    assert float(octave(cell).var()) == pytest.approx(1, abs=0.03)
 
 
 def test_closed_form_is_the_integral_over_one_lattice_point() -> None:
@@ -106,12 +106,18 @@ def test_power_falls_from_octave_to_octave() -> None:
 
 def test_frequencies_double_from_octave_to_octave() -> None:
     means = []
-    for period in (16.0, 8.0, 4.0):
-        frequency, power = spectrum(octave(period))
+    for cell in (16.0, 8.0, 4.0):
+        frequency, power = spectrum(octave(cell))
         means.append(float((frequency * power).sum() / power.sum()))
 
     assert means[1] / means[0] == pytest.approx(2, rel=0.05)
     assert means[2] / means[1] == pytest.approx(2, rel=0.05)
+
+
+def test_deviation_is_a_factor() -> None:
+    unit, scaled = draw(Noise(), 2), draw(Noise(deviation=0.49), 2)
+
+    torch.testing.assert_close(scaled, 0.49 * unit)
 
 
 def test_less_persistence_leaves_smoother_noise() -> None:
@@ -124,7 +130,7 @@ def test_less_persistence_leaves_smoother_noise() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_images_have_independent_noise(kind: Kind) -> None:
-    fields = draw(Noise(kind, period=1 / 8), 60).flatten(1)
+    fields = draw(Noise(kind, cell=1 / 8), 60).flatten(1)
 
     correlations = torch.corrcoef(fields)[*torch.triu_indices(60, 60, 1)]
 
