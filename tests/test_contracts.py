@@ -34,9 +34,13 @@ REPORTS = [entry.name for entry in listings("reports")]
 EVERY = [(kind, entry.name) for kind in KINDS for entry in listings(kind)]
 
 # Options that make the contract quick to check; what they train is worth nothing.
+QUICK_DENOISING = {"size": 32, "steps": 2, "batch": 2, "sampling_steps": 2}
 QUICK_METHODS: dict[str, dict[str, object]] = {
     "ae": {"size": 32, "steps": 2, "batch": 2},
+    "autoddpm": {**QUICK_DENOISING, "inpainting_steps": 2},
+    "ddpm": QUICK_DENOISING,
     "itermask2": {"size": 32, "first_steps": 2, "steps": 2, "batch": 2},
+    "pddpm": {"size": 32, "steps": 2, "batch": 2},
 }
 QUICK_DATASETS: dict[str, dict[str, object]] = {
     "phantom": {"size": 32, "slices": 3, "n_train": 2, "n_val": 2, "n_test": 3},
