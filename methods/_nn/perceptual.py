@@ -76,9 +76,9 @@ def structural_similarity(images: Tensor, others: Tensor, width: float) -> Tenso
 def _blurred(images: Tensor, width: float) -> Tensor:
     """Return images (N, 1, S, S) weighted by a Gaussian, cut at 3.5 deviations."""
     reach = min(int(3.5 * width + 0.5), images.shape[-1] - 1)
-    line = torch.arange(-reach, reach + 1, device=images.device)
+    line = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
     window = torch.exp(-((line / width) ** 2) / 2)
-    window = (window / window.sum()).to(images.dtype)
+    window = window / window.sum()
     padded = pad(images, (reach,) * 4, mode="replicate")
     across = conv2d(padded, window[None, None, None, :])
     return conv2d(across, window[None, None, :, None])
