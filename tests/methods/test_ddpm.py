@@ -15,9 +15,9 @@ from uadbench.methods.ddpm import AnoDDPM
 from uadbench.protocols import Context, Lazy, Scan
 
 
-def build(preset: str = "demo", **given: object) -> AnoDDPM:
+def build(**given: object) -> AnoDDPM:
     quick: dict[str, object] = {"size": 32, "base": 8, "batch": 4, "steps": 6}
-    return options.build(AnoDDPM, "ddpm", {**quick, **given}, preset)
+    return options.build(AnoDDPM, "ddpm", {**quick, **given}, "demo")
 
 
 class Oracle(nn.Module):
@@ -169,7 +169,8 @@ def test_estimate_of_the_image_is_the_noise_taken_away() -> None:
 
 def test_published_network_is_monai_s_with_attention_at_32_16_and_8_px() -> None:
     nets = pytest.importorskip("monai.networks.nets")
-    network = build("paper", size=64, base=32, multipliers=(1, 1, 2, 2)).make()
+    small = {"size": 64, "base": 32, "multipliers": (1, 1, 2, 2)}
+    network = options.build(AnoDDPM, "ddpm", small, "paper").make()
 
     assert isinstance(network, nets.DiffusionModelUNet)
     assert list(network.attention_levels) == [False, True, True, True]
@@ -219,8 +220,9 @@ def test_trained_denoiser_scores_what_no_healthy_brain_has_highest(
 def test_batch_size_changes_no_prediction(
     scan: Callable[..., Scan], scans: Callable[..., Lazy[Scan]]
 ) -> None:
-    given = {"sampler": "ancestral", "sampling_steps": 4}
-    fitted, other = build(batch=3, **given), build(batch=1, **given)
+    fitted, other = (
+        build(batch=batch, sampler="ancestral", sampling_steps=4) for batch in (3, 1)
+    )
     fitted.fit(scans("a", "b"), scans("c"), Context(0))
     other.restore(fitted.state())
 
