@@ -19,12 +19,16 @@ from uadbench.results import Run
 from uadbench.views import PROTOCOLS, view
 
 # Options that make the contract quick to check; what they train is worth nothing.
+QUICK_DENOISING = {"size": 32, "steps": 2, "batch": 2, "sampling_steps": 2}
 QUICK_METHODS: dict[str, dict[str, object]] = {
     "ae": {"size": 32, "steps": 2, "batch": 2},
+    "autoddpm": {**QUICK_DENOISING, "inpainting_steps": 2},
     "cycl-unet": {"size": 32, "steps": 2, "batch": 2},
     "dae": {"size": 32, "base": 4, "steps": 2, "batch": 2},
+    "ddpm": QUICK_DENOISING,
     "itermask": {"size": 32, "first_steps": 2, "steps": 2, "batch": 2},
     "itermask2": {"size": 32, "first_steps": 2, "steps": 2, "batch": 2},
+    "pddpm": {"size": 32, "steps": 2, "batch": 2},
     "vae": {"size": 32, "steps": 2, "batch": 2},
 }
 QUICK_DATASETS: dict[str, dict[str, object]] = {

@@ -1,0 +1,223 @@
+"""What the diffusion methods have in common: options, scale, training, the way back."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from pydantic import Field, PositiveInt
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from uadbench.errors import UsageError
+
+from .denoisers import Design
+from .denoisers import Kind as NetworkKind
+from .diffusion import add_noise, image_of, linear_alpha_bar, step_back
+from .noise import Kind as NoiseKind
+from .noise import Noise
+from .reconstruction import Reconstruction, Stack
+from .training import Loss, Step
+
+DEMO = {
+    "size": 64,
+    "field": 192.0,
+    "network": "plain",
+    "base": 16,
+    "multipliers": (1, 2, 4),
+    "blocks": 1,
+    "stem": 2,
+    "batch": 8,
+    "learning_rate": 6e-3,
+    "schedule": "one-cycle",
+    "steps": 1800,
+    "average": 0.98,
+    "clip": 1.0,
+}
+BACKGROUND = {"p90": -3.0, "median": 0.0, "none": 0.0}  # by normalisation
+
+
+@dataclass
+class Denoising(Reconstruction):
+    """A method whose network tells the noise of an image from the image.
+
+    The network predicts eps and is taught with its squared error, unless a subclass
+    says otherwise.
+    """
+
+    darkest: ClassVar[float] = -1.0  # what the background becomes
+
+    peak: float = Field(
+        2.5, gt=0, description="healthy intensity above background that becomes 1"
+    )
+
+    network: NetworkKind = Field(
+        "residual", description="MONAI's network, or plain convolutions"
+    )
+    base: int = Field(128, ge=1, description="channels of the first level")
+    multipliers: tuple[PositiveInt, ...] = Field(
+        (1, 2, 2), min_length=1, description="channels of the levels / base"
+    )
+    blocks: int = Field(2, ge=1, description="blocks of a level")
+    attention: tuple[PositiveInt, ...] = Field(
+        (), description="sides of the feature maps with self-attention, px"
+    )
+    heads: int = Field(1, ge=1, description="of the self-attention")
+    resampling: bool = Field(
+        False, description="residual blocks resample, not single convolutions"
+    )
+    stem: int = Field(
+        1, ge=1, description="side of a square folded into channels, plain network, px"
+    )
+
+    timesteps: int = Field(1000, ge=1, le=100_000, description="noise steps, T")
+    first_beta: float = Field(
+        1e-4, gt=0, lt=1, description="variance of the noise of the first step"
+    )
+    last_beta: float = Field(
+        0.02, gt=0, lt=1, description="variance of the noise of the last step"
+    )
+    train_t: int = Field(1000, ge=1, description="most noise steps in training")
+
+    noise: NoiseKind = Field("gaussian", description="kind of noise")
+    cell: float = Field(
+        0.25, gt=0, le=1, description="simplex noise: cells of octave 1, slices"
+    )
+    octaves: int = Field(6, ge=1, le=16, description="simplex noise: at most so many")
+    persistence: float = Field(
+        0.8, gt=0, le=1, description="simplex noise: amplitude over the octave before"
+    )
+    deviation: float = Field(
+        0.49, gt=0, description="simplex noise: standard deviation; 0.49: as published"
+    )
+
+    def __post_init__(self) -> None:
+        """Check the options against each other."""
+        super().__post_init__()
+        self._design.check(self.name)
+        if self.first_beta > self.last_beta:
+            msg = (
+                f"{self.name}: first_beta {self.first_beta} is above last_beta "
+                f"{self.last_beta}: the noise grows from step to step. Swap them."
+            )
+            raise UsageError(msg)
+        self.require_at_most("train_t", self.train_t, "timesteps", self.timesteps)
+
+    def require_at_most(self, name: str, value: int, bound: str, most: int) -> None:
+        """Raise a UsageError if an option exceeds another one."""
+        if value > most:
+            msg = (
+                f"{self.name}: {name} {value} is above {bound} {most}. Set "
+                f"{name}={most} or less."
+            )
+            raise UsageError(msg)
+
+    def make(self) -> nn.Module:
+        """Return the network."""
+        return self._design.make(self.timesteps)
+
+    def loss(self, images: Tensor, brain: Tensor) -> Loss:
+        """Return the squared error of the noise of a random step."""
+        alpha_bar = self.alpha_bar(images.device)
+
+        def loss(network: nn.Module, step: Step) -> Tensor:
+            x_0 = self.scaled(images[step.indices])
+            t = self.random_steps(step)
+            eps = self.drawn(x_0, step.generator)
+            x_t = add_noise(x_0, eps, alpha_bar[t][:, None, None, None])
+            return mse_loss(network(x_t, t), eps)
+
+        return loss
+
+    def scaled(self, images: Tensor) -> Tensor:
+        """Return images on the scale of the network: background `darkest`, peak 1."""
+        unit = (images - BACKGROUND[self.normalisation]) / self.peak
+        return self.darkest + (1 - self.darkest) * unit
+
+    def unscaled(self, images: Tensor) -> Tensor:
+        """Return images on the scale of the slices again."""
+        unit = (images - self.darkest) / (1 - self.darkest)
+        return BACKGROUND[self.normalisation] + self.peak * unit
+
+    def alpha_bar(self, device: torch.device) -> Tensor:
+        """Return the schedule, float (T + 1,)."""
+        exact = linear_alpha_bar(self.timesteps, self.first_beta, self.last_beta)
+        return exact.float().to(device)
+
+    def random_steps(self, step: Step) -> Tensor:
+        """Return one of 1 ... `train_t` for each image of a batch: int64 (B,)."""
+        return torch.randint(
+            1,
+            self.train_t + 1,
+            step.indices.shape,
+            generator=step.generator,
+            device=step.indices.device,
+        )
+
+    def drawn(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return noise in the shape of the images."""
+        law = Noise(
+            self.noise, self.cell, self.octaves, self.persistence, self.deviation
+        )
+        return law.like(images, generator)
+
+    def noised(self, x_0: Tensor, t: int, stack: Stack) -> Tensor:
+        """Return images after t noise steps."""
+        alpha_bar = self.alpha_bar(x_0.device)
+        return add_noise(x_0, self.drawn(x_0, stack.generator), alpha_bar[t])
+
+    def clean(self, network: nn.Module, x_t: Tensor, t: int, stack: Stack) -> Tensor:
+        """Return what the network takes for the images behind x_t, in their range."""
+        eps = stack.through(at_step(network, t), x_t)
+        image = image_of(x_t, eps, self.alpha_bar(x_t.device)[t])
+        return image.clamp(self.darkest, 1.0)
+
+    def walk_back(
+        self,
+        network: nn.Module,
+        x_t: Tensor,
+        levels: Sequence[int],
+        stack: Stack,
+        eta: float,
+    ) -> Tensor:
+        """Return x_s after the steps from t, the first of the levels, to s, the last.
+
+        Args:
+            network: predicts eps.
+            x_t: float (N, 1, S, S).
+            levels: noise steps, falling.
+            stack: where the batch size and the randomness come from.
+            eta: 1 for ancestral steps, 0 for deterministic ones.
+        """
+        alpha_bar = self.alpha_bar(x_t.device)
+        for t, s in pairwise(levels):
+            image = self.clean(network, x_t, t, stack)
+            fresh = self.drawn(x_t, stack.generator) if eta and s else None
+            x_t = step_back(x_t, image, alpha_bar[t], alpha_bar[s], fresh, eta)
+        return x_t
+
+    @property
+    def _design(self) -> Design:
+        return Design(
+            self.network,
+            self.size,
+            self.base,
+            self.multipliers,
+            self.blocks,
+            self.attention,
+            self.heads,
+            self.resampling,
+            self.stem,
+        )
+
+
+def at_step(network: nn.Module, t: int) -> Callable[[Tensor], Tensor]:
+    """Return the network for images that all have had t noise steps."""
+
+    def network_at_t(images: Tensor) -> Tensor:
+        steps = torch.full((len(images),), t, device=images.device)
+        output: Tensor = network(images, steps)
+        return output
+
+    return network_at_t
