@@ -9,7 +9,7 @@ Differs from the original code in:
 - The intensity is scaled by the brain's median, which a bright lesion hardly moves;
   there, by the 99th percentile. Its noise of 0.2 percentiles is 0.4 medians here, since
   the percentile is about two medians (measured: 1.3 to 2.0 in simulated scans, 2.0 to
-  3.4 in FLAIR scans of glioma patients, lesions included).
+  3.4 in lesion-free FLAIR slices of glioma patients, for which set noise=0.5).
 - The brain mask says where noise is and where errors count; there, an intensity above
   0.01 does.
 - The learning rate falls at every step; there, every 32 steps.
