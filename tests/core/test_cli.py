@@ -57,6 +57,8 @@ def test_module_is_the_command_line(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["uadbench", "list"])
     monkeypatch.setattr(signal, "signal", lambda *_: None)
+    # Another test has imported it, which runpy warns of.
+    monkeypatch.delitem(sys.modules, "uadbench.__main__")
 
     with pytest.raises(SystemExit) as stop:
         runpy.run_module("uadbench", run_name="__main__")
