@@ -3,15 +3,18 @@ from pathlib import Path
 
 import pytest
 
+from uadbench import engine
 from uadbench.campaign import (
     BASELINE,
     Cell,
+    Failed,
     grid,
+    outcomes_in,
     run_cells,
     with_baseline,
     write_cells,
 )
-from uadbench.errors import DataError, UsageError
+from uadbench.errors import UsageError
 from uadbench.plans import Plan
 from uadbench.protocols import Silent
 from uadbench.results import Run, find_runs
@@ -70,37 +73,57 @@ def test_overwriting_a_run_replaces_its_baseline_too(tmp_path: Path) -> None:
 
 
 def test_grid_has_a_cell_for_each_method_and_seed_and_adds_the_baseline() -> None:
-    cells = grid(TOY, ["toy"], [0, 5], {"toy": {"steps": 3}}, Path("out"))
+    cells = grid({"toy": TOY}, ["toy"], [0, 5], {"toy": {"steps": 3}}, Path("out"))
 
     assert [(cell.plan.method, cell.plan.seed, cell.folder) for cell in cells] == [
-        ("toy", 0, Path("out/toy-seed0")),
-        ("toy", 5, Path("out/toy-seed5")),
-        (BASELINE, 0, Path(f"out/{BASELINE}-seed0")),
-        (BASELINE, 5, Path(f"out/{BASELINE}-seed5")),
+        ("toy", 0, Path("out/toy-toy-seed0")),
+        ("toy", 5, Path("out/toy-toy-seed5")),
+        (BASELINE, 0, Path(f"out/{BASELINE}-toy-seed0")),
+        (BASELINE, 5, Path(f"out/{BASELINE}-toy-seed5")),
     ]
     assert [cell.plan.options for cell in cells] == [{"steps": 3}, {"steps": 3}, {}, {}]
 
 
+def test_grid_goes_over_the_datasets_in_turn() -> None:
+    more = replace(TOY, data_options={"cases": 3})
+
+    cells = grid({"few": TOY, "more": more}, ["toy"], [0], {}, Path("out"))
+
+    assert [(cell.folder.name, cell.plan.data_options["cases"]) for cell in cells] == [
+        ("toy-few-seed0", 2),
+        (f"{BASELINE}-few-seed0", 2),
+        ("toy-more-seed0", 3),
+        (f"{BASELINE}-more-seed0", 3),
+    ]
+
+
+def test_the_same_dataset_twice_is_refused() -> None:
+    same = replace(TOY, data_options={"cases": "2", "seed": 0})
+
+    with pytest.raises(UsageError, match="'a' and 'b' are toy with the same options"):
+        grid({"a": TOY, "b": same}, ["toy"], [0], {}, Path("out"))
+
+
 def test_baseline_that_is_asked_for_comes_once_in_its_place() -> None:
-    cells = grid(TOY, [BASELINE, "toy", BASELINE], [0], {}, Path("out"))
+    cells = grid({"toy": TOY}, [BASELINE, "toy", BASELINE], [0], {}, Path("out"))
 
     assert [cell.plan.method for cell in cells] == [BASELINE, "toy"]
 
 
 def test_preset_goes_to_the_methods_that_were_asked_for_alone() -> None:
-    cells = grid(replace(TOY, preset="paper"), ["toy"], [0], {}, Path("out"))
+    cells = grid({"toy": replace(TOY, preset="paper")}, ["toy"], [0], {}, Path("out"))
 
     assert [cell.plan.preset for cell in cells] == ["paper", None]
 
 
 def test_option_of_a_method_that_is_not_compared_is_refused() -> None:
     with pytest.raises(UsageError, match="'ae' is not among --methods"):
-        grid(TOY, ["toy"], [0], {"ae": {"size": 3}}, Path("out"))
+        grid({"toy": TOY}, ["toy"], [0], {"ae": {"size": 3}}, Path("out"))
 
 
 def test_every_cell_is_checked_before_the_first_is_run() -> None:
     with pytest.raises(UsageError, match="toy: options: no 'step'"):
-        grid(TOY, [BASELINE, "toy"], [0], {"toy": {"step": 3}}, Path("out"))
+        grid({"toy": TOY}, [BASELINE, "toy"], [0], {"toy": {"step": 3}}, Path("out"))
 
 
 def test_cell_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
@@ -110,7 +133,7 @@ def test_cell_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
 
     failed, run = run_cells(cells, ear)
 
-    assert isinstance(failed, Cell)
+    assert isinstance(failed, Failed)
     assert "both in train and test" in failed.error
     assert isinstance(run, Run)
     assert run.done
@@ -130,11 +153,35 @@ def test_cells_come_one_by_one(tmp_path: Path) -> None:
 
 
 def test_what_became_of_each_cell_is_written(tmp_path: Path) -> None:
-    run = Run(tmp_path / "toy-seed0", {})
-    cell = Cell(TOY, tmp_path / "toy-seed1", error=str(DataError("no, nothing")))
+    run = Run(tmp_path / "toy-seed0", {"timings": {"fit": 1.25, "predict": 2.0}})
 
-    write_cells([run, cell], tmp_path)
+    write_cells([run, Failed(tmp_path / "toy-seed1", "no, nothing")], tmp_path)
 
     assert (tmp_path / "cells.csv").read_text() == (
-        'cell,status,error\ntoy-seed0,done,\ntoy-seed1,failed,"no, nothing"\n'
+        "cell,status,seconds,error\n"
+        "toy-seed0,done,3.2,\n"
+        'toy-seed1,failed,,"no, nothing"\n'
     )
+
+
+def test_failed_cells_are_read_back_with_the_runs_beside_them(tmp_path: Path) -> None:
+    leaky = replace(TOY, data_options={"leak": True})
+    cells = [Cell(TOY, tmp_path / "sound"), Cell(leaky, tmp_path / "leaky")]
+    write_cells(list(run_cells(cells, Silent())), tmp_path)
+
+    run, failed = outcomes_in(tmp_path)
+
+    assert isinstance(run, Run)
+    assert run.folder == tmp_path / "sound"
+    assert isinstance(failed, Failed)
+    assert (failed.name, "both in train and test" in failed.error) == ("leaky", True)
+
+
+def test_cell_that_was_finished_later_has_failed_no_more(tmp_path: Path) -> None:
+    write_cells([Failed(tmp_path / "toy", "no room")], tmp_path)
+    engine.run(TOY, tmp_path / "toy", Silent())
+
+    (run,) = outcomes_in(tmp_path)
+
+    assert run.name == "toy"
+    assert isinstance(run, Run)
