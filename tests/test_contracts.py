@@ -1,7 +1,7 @@
 """What every registered plugin promises, whoever wrote it; the registry is the list."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,11 @@ import pytest
 from safetensors.numpy import load, save
 
 from uadbench import options
+from uadbench.checkpoints import save_arrays
 from uadbench.checks import check_prediction, check_scan, check_view
 from uadbench.errors import UsageError
+from uadbench.files import write_json
+from uadbench.members import has_members
 from uadbench.protocols import (
     Card,
     Context,
@@ -26,6 +29,7 @@ from uadbench.protocols import (
 )
 from uadbench.registry import KINDS, Kind, listings
 from uadbench.registry import load as load_plugin
+from uadbench.results import FORMAT
 from uadbench.views import PROTOCOLS, view
 
 METHODS = [entry.name for entry in listings("methods")]
@@ -38,10 +42,13 @@ QUICK_METHODS: dict[str, dict[str, object]] = {
     "ae": {"size": 32, "steps": 2, "batch": 2},
     "itermask2": {"size": 32, "first_steps": 2, "steps": 2, "batch": 2},
 }
+# What a method builds on that builds on runs of others.
+MEMBERS = ("intensity", "ae")
 QUICK_DATASETS: dict[str, dict[str, object]] = {
     "phantom": {"size": 32, "slices": 3, "n_train": 2, "n_val": 2, "n_test": 3},
 }
 SHAPE = (40, 36, 4)
+BuildMethod = Callable[[str], Method]
 
 
 def make_scan(name: str) -> Scan:
@@ -67,15 +74,40 @@ def scans(*names: str) -> Lazy[Scan]:
     return Lazy(names, make_scan)
 
 
-def build_method(name: str) -> Method:
+def build_quickly(name: str, given: Mapping[str, object]) -> Method:
     plugin = load_plugin("methods", name)
     preset = "demo" if "demo" in plugin.card.presets else None
-    method: Method = options.build(plugin, name, QUICK_METHODS.get(name, {}), preset)
+    method: Method = options.build(plugin, name, given, preset)
     return method
 
 
+def leave_run(folder: Path, name: str) -> str:
+    """Fit a method and return a run folder with what a member of another needs."""
+    method = build_quickly(name, QUICK_METHODS.get(name, {}))
+    method.fit(scans("a", "b", "c"), scans("d"), Context(0))
+    described = {"name": name, "options": options.values(method)}
+    record = {"format": FORMAT, "status": "done", "method": described}
+    write_json(folder / "run.json", record)
+    save_arrays(folder / "model.safetensors", method.state())
+    return str(folder)
+
+
 @pytest.fixture(scope="module")
-def fitted() -> dict[str, Method]:
+def build_method(tmp_path_factory: pytest.TempPathFactory) -> BuildMethod:
+    """Make a method with options that make it quick."""
+    folder = tmp_path_factory.mktemp("members")
+    members = [leave_run(folder / name, name) for name in MEMBERS]
+
+    def build(name: str) -> Method:
+        on_runs = has_members(load_plugin("methods", name))
+        given = {"runs": members} if on_runs else QUICK_METHODS.get(name, {})
+        return build_quickly(name, given)
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def fitted(build_method: BuildMethod) -> dict[str, Method]:
     """Each method, fitted once to next to nothing."""
     methods = {name: build_method(name) for name in METHODS}
     for method in methods.values():
@@ -169,7 +201,9 @@ def test_prediction_depends_neither_on_order_nor_on_company(
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_same_seed_fits_the_same_method(fitted: dict[str, Method], name: str) -> None:
+def test_same_seed_fits_the_same_method(
+    fitted: dict[str, Method], build_method: BuildMethod, name: str
+) -> None:
     again = build_method(name)
     again.fit(scans("a", "b", "c"), scans("d"), Context(0))
 
@@ -181,7 +215,7 @@ def test_same_seed_fits_the_same_method(fitted: dict[str, Method], name: str) ->
 
 @pytest.mark.parametrize("name", METHODS)
 def test_state_is_all_that_a_prediction_needs(
-    fitted: dict[str, Method], name: str
+    fitted: dict[str, Method], build_method: BuildMethod, name: str
 ) -> None:
     stored = load(save({key: np.array(a) for key, a in fitted[name].state().items()}))
     restored = build_method(name)

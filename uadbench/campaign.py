@@ -1,34 +1,22 @@
-"""Several runs side by side: a run and its baseline, or the grid of a comparison."""
+"""Several runs side by side: a run and its baseline, or the cells of a comparison."""
 
-import json
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from uadbench import engine
-from uadbench.errors import UadbenchError, UsageError
+from uadbench.errors import UadbenchError
 from uadbench.files import append_text, read_rows, write_rows
+from uadbench.grid import BASELINE, Cell
+from uadbench.members import OPTION
 from uadbench.plans import Plan, describe
 from uadbench.protocols import Monitor
-from uadbench.results import Run, find_runs
+from uadbench.results import Run, find_runs, is_run
 
-BASELINE = "intensity"
 CELLS = "cells.csv"
 FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One run of a comparison.
-
-    Attributes:
-        plan: what is run.
-        folder: where.
-    """
-
-    plan: Plan
-    folder: Path
 
 
 @dataclass(frozen=True)
@@ -71,68 +59,6 @@ def with_baseline(
     return [main, _attempt(Cell(baseline, folder / "baseline"), monitor)]
 
 
-def grid(
-    plans: Mapping[str, Plan],
-    methods: Sequence[str],
-    seeds: Sequence[int],
-    options: Mapping[str, Mapping[str, object]],
-    folder: Path,
-) -> list[Cell]:
-    """Return the cells of a comparison, every option checked, nothing run.
-
-    The baseline is added once if it is not among the methods.
-
-    Args:
-        plans: what all cells of a dataset share, by the dataset's label.
-        methods: names.
-        seeds: one run of each method on each dataset for each.
-        options: by method.
-        folder: of the comparison; each cell gets a folder in it.
-
-    Raises:
-        UsageError: an unknown name, option or value; options of an absent method; two
-            datasets that are the same.
-    """
-    for name in options:
-        if name not in methods:
-            msg = f"--set {name}....: '{name}' is not among --methods."
-            raise UsageError(msg)
-    cells = [
-        Cell(
-            replace(plan, seed=seed, options=options.get(plan.method, {})),
-            folder / f"{plan.method}-{label}-seed{seed}",
-        )
-        for label, shared in plans.items()
-        for plan in _with_methods(shared, methods)
-        for seed in seeds
-    ]
-    for cell in cells:
-        describe(cell.plan)
-    _check_distinct(plans)
-    return cells
-
-
-def _with_methods(plan: Plan, methods: Sequence[str]) -> list[Plan]:
-    # Nobody asked for the baseline: a preset that it does not know must not stop it.
-    presets: dict[str, str | None] = dict.fromkeys(methods, plan.preset)
-    presets.setdefault(BASELINE)
-    return [replace(plan, method=name, preset=p) for name, p in presets.items()]
-
-
-def _check_distinct(plans: Mapping[str, Plan]) -> None:
-    """Raise a UsageError if two datasets are the same: one would repeat the other."""
-    known: dict[str, str] = {}
-    for label, plan in plans.items():
-        dataset = describe(plan)["dataset"]
-        first = known.setdefault(json.dumps(dataset, sort_keys=True), label)
-        if first != label:
-            msg = (
-                f"--datasets: '{first}' and '{label}' are {plan.dataset} with the same "
-                f"options. Give one of them others by --set-data {label}.NAME=VALUE."
-            )
-            raise UsageError(msg)
-
-
 def run_cells(
     cells: Sequence[Cell], monitor: Monitor, *, overwrite: bool = False
 ) -> Iterator[Outcome]:
@@ -140,13 +66,40 @@ def run_cells(
 
     A cell that fails does not end the others.
     """
+    done: list[Path] = []
     for number, cell in enumerate(cells, start=1):
         monitor.say(f"[{number}/{len(cells)}] {cell.folder.name}")
-        yield _attempt(cell, monitor, overwrite=overwrite)
+        outcome = _attempt(_on_finished(cell, done), monitor, overwrite=overwrite)
+        if isinstance(outcome, Run):
+            done.append(outcome.folder)
+        yield outcome
+
+
+def _on_finished(cell: Cell, done: Sequence[Path]) -> Cell:
+    """Return a cell that builds on those of its members that are finished."""
+    if not cell.members:
+        return cell
+    found = tuple(folder for folder in cell.members if folder in done)
+    given = {**cell.plan.options, OPTION: [str(folder) for folder in found]}
+    return replace(cell, plan=replace(cell.plan, options=given), members=found)
+
+
+def _outdated(cell: Cell) -> bool:
+    """Return whether a cell was built on other runs: it has nothing of its own."""
+    if not (cell.members and is_run(cell.folder)):
+        return False
+    then = Run.load(cell.folder).record.get("method", {})
+    return _base(then) != _base(describe(cell.plan)["method"])
+
+
+def _base(method: Mapping[str, Any]) -> tuple[object, object]:
+    """Return the runs that a method was built on, and the options of each."""
+    return method.get("options", {}).get(OPTION), method.get("members")
 
 
 def _attempt(cell: Cell, monitor: Monitor, *, overwrite: bool = False) -> Outcome:
     try:
+        overwrite = overwrite or _outdated(cell)
         return engine.run(cell.plan, cell.folder, monitor, overwrite=overwrite)
     except UadbenchError as error:
         return _failed(cell, str(error), monitor)

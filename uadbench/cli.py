@@ -102,12 +102,13 @@ def compare(
     Cells that are done are kept; a cell that fails does not end the others.
     """
     from uadbench import campaign, words
+    from uadbench.grid import grid
     from uadbench.results import claim
 
     chosen, options = words.names(methods), words.by_method(pairs)
     plans = make_plans(chosen[0], shared)
     folder = folder_of(shared, name, f"compare-{'-'.join(plans)}")
-    cells = campaign.grid(plans, chosen, words.seeds_of(seeds), options, folder)
+    cells = grid(plans, chosen, words.seeds_of(seeds), options, folder)
     if shared["dry_run"]:
         return _dry_run([(cell.plan, cell.folder) for cell in cells])
     with claim(folder):

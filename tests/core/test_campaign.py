@@ -5,16 +5,13 @@ import pytest
 
 from uadbench import engine
 from uadbench.campaign import (
-    BASELINE,
-    Cell,
     Failed,
-    grid,
     outcomes_in,
     run_cells,
     with_baseline,
     write_cells,
 )
-from uadbench.errors import UsageError
+from uadbench.grid import BASELINE, Cell, grid
 from uadbench.plans import Plan
 from uadbench.protocols import Silent
 from uadbench.results import Run, find_runs
@@ -70,60 +67,6 @@ def test_overwriting_a_run_replaces_its_baseline_too(tmp_path: Path) -> None:
     runs = both(replace(TOY, seed=1), tmp_path, overwrite=True)
 
     assert [run.record["seed"] for run in runs] == [1, 1]
-
-
-def test_grid_has_a_cell_for_each_method_and_seed_and_adds_the_baseline() -> None:
-    cells = grid({"toy": TOY}, ["toy"], [0, 5], {"toy": {"steps": 3}}, Path("out"))
-
-    assert [(cell.plan.method, cell.plan.seed, cell.folder) for cell in cells] == [
-        ("toy", 0, Path("out/toy-toy-seed0")),
-        ("toy", 5, Path("out/toy-toy-seed5")),
-        (BASELINE, 0, Path(f"out/{BASELINE}-toy-seed0")),
-        (BASELINE, 5, Path(f"out/{BASELINE}-toy-seed5")),
-    ]
-    assert [cell.plan.options for cell in cells] == [{"steps": 3}, {"steps": 3}, {}, {}]
-
-
-def test_grid_goes_over_the_datasets_in_turn() -> None:
-    more = replace(TOY, data_options={"cases": 3})
-
-    cells = grid({"few": TOY, "more": more}, ["toy"], [0], {}, Path("out"))
-
-    assert [(cell.folder.name, cell.plan.data_options["cases"]) for cell in cells] == [
-        ("toy-few-seed0", 2),
-        (f"{BASELINE}-few-seed0", 2),
-        ("toy-more-seed0", 3),
-        (f"{BASELINE}-more-seed0", 3),
-    ]
-
-
-def test_the_same_dataset_twice_is_refused() -> None:
-    same = replace(TOY, data_options={"cases": "2", "seed": 0})
-
-    with pytest.raises(UsageError, match="'a' and 'b' are toy with the same options"):
-        grid({"a": TOY, "b": same}, ["toy"], [0], {}, Path("out"))
-
-
-def test_baseline_that_is_asked_for_comes_once_in_its_place() -> None:
-    cells = grid({"toy": TOY}, [BASELINE, "toy", BASELINE], [0], {}, Path("out"))
-
-    assert [cell.plan.method for cell in cells] == [BASELINE, "toy"]
-
-
-def test_preset_goes_to_the_methods_that_were_asked_for_alone() -> None:
-    cells = grid({"toy": replace(TOY, preset="paper")}, ["toy"], [0], {}, Path("out"))
-
-    assert [cell.plan.preset for cell in cells] == ["paper", None]
-
-
-def test_option_of_a_method_that_is_not_compared_is_refused() -> None:
-    with pytest.raises(UsageError, match="'ae' is not among --methods"):
-        grid({"toy": TOY}, ["toy"], [0], {"ae": {"size": 3}}, Path("out"))
-
-
-def test_every_cell_is_checked_before_the_first_is_run() -> None:
-    with pytest.raises(UsageError, match="toy: options: no 'step'"):
-        grid({"toy": TOY}, [BASELINE, "toy"], [0], {"toy": {"step": 3}}, Path("out"))
 
 
 def test_cell_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
@@ -185,3 +128,44 @@ def test_cell_that_was_finished_later_has_failed_no_more(tmp_path: Path) -> None
 
     assert run.name == "toy"
     assert isinstance(run, Run)
+
+
+def test_method_that_builds_on_runs_gets_those_that_are_finished(
+    tmp_path: Path,
+) -> None:
+    cells = grid({"toy": TOY}, ["ensemble", "toy", BASELINE], [0, 1], {}, tmp_path)
+    first, second = (tmp_path / f"toy-toy-seed{seed}" for seed in (0, 1))
+
+    outcomes = list(run_cells([c for c in cells if c.folder != second], Silent()))
+
+    *_, built, failed = outcomes
+    assert isinstance(built, Run)
+    assert built.record["method"]["options"]["runs"] == [
+        str(first),
+        str(tmp_path / f"{BASELINE}-toy-seed0"),
+    ]
+    assert list(built.record["method"]["members"]) == ["toy", BASELINE]
+    assert isinstance(failed, Failed)
+    assert failed.error.startswith("ensemble: expected at least two finished runs")
+
+
+def test_what_was_built_on_other_runs_is_built_again_and_else_kept(
+    tmp_path: Path,
+) -> None:
+    one, two, three = (
+        Cell(replace(TOY, seed=seed), tmp_path / str(seed)) for seed in (1, 2, 3)
+    )
+    built = replace(TOY, method="ensemble")
+    folders = (one.folder, two.folder, three.folder)
+    ensemble = Cell(built, tmp_path / "ensemble", folders)
+    weights = tmp_path / "ensemble" / "model.safetensors"
+
+    list(run_cells([one, two, ensemble], Silent()))
+    before = weights.stat().st_mtime_ns
+    list(run_cells([one, two, ensemble], Silent()))
+    kept = weights.stat().st_mtime_ns
+    *_, again = run_cells([one, two, three, ensemble], Silent())
+
+    assert kept == before
+    assert isinstance(again, Run)
+    assert list(again.record["method"]["members"]) == ["toy", "toy-2", "toy-3"]
