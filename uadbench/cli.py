@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -196,17 +197,34 @@ def list_known(kinds: tuple[str, ...], as_json: bool) -> int:
 
 @app.command()
 @click.argument("name")
+@click.option(
+    "--cost",
+    is_flag=True,
+    help="Measure a method's parameters, operations and seconds for a slice.",
+)
+@click.option("--preset", help="Measure this one; default: all.")
+@click.option("--device", default="auto", show_default=True, help="To measure on.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def info(name: str, as_json: bool) -> int:
+def info(name: str, cost: bool, preset: str | None, device: str, as_json: bool) -> int:
     """Tell about a method, a dataset or a report: reference, presets, options."""
     from uadbench import describing
 
+    if preset is not None and not cost:
+        msg = "--preset chooses what --cost measures: give both."
+        raise click.UsageError(msg)
     described = describing.describe(name)
+    if cost:
+        from uadbench import cost as costs
+
+        found = costs.describe(name, preset, device, partial(click.echo, err=True))
+        described = [{**p, "cost": found} for p in described if p["kind"] == "methods"]
     if as_json:
         _print_json(described)
-    else:
-        for plugin in described:
-            describing.show(plugin)
+        return 0
+    for plugin in described:
+        describing.show(plugin)
+        if cost:
+            costs.show(plugin["cost"])
     return 0
 
 

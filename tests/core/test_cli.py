@@ -294,9 +294,28 @@ def test_info_as_json(call: Call) -> None:
     ]
 
 
+def test_info_measures_the_cost_of_one_preset(call: Call) -> None:
+    done = call("info", "intensity", "--cost", "--preset", "paper", "--device", "cpu")
+
+    assert done.status == 0
+    assert done.err == "measuring intensity paper\n"
+    assert re.search(r"128 x 128 px of 1\.875 mm, on \d+ threads? of ", done.out)
+    assert re.search(r"^ paper +0 +- +[\d.e-]+ +- *$", done.out, re.MULTILINE)
+    assert " demo " not in done.out.partition("cost of a slice")[2]
+
+
+def test_info_gives_the_cost_as_json(call: Call) -> None:
+    (method,) = json.loads(call("info", "intensity", "--cost", "--json").out)
+
+    assert [cost["preset"] for cost in method["cost"]["presets"]] == ["paper", "demo"]
+    assert method["cost"]["hardware"]["cpu"]
+
+
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
+        (("info", "phantom", "--cost"), 2, "methods: no 'phantom'"),
+        (("info", "toy", "--preset", "demo"), 2, "--preset chooses what --cost"),
         (("run", "-m", "itermask"), 2, "no 'itermask'. Did you mean 'itermask2'?"),
         (("run", "-m", "broken", "-d", "toy"), 4, "'broken' of package 'uadbench-toy'"),
         (("run", "-m", "toy", "-d", "tyo"), 2, "no 'tyo'. Did you mean 'toy'?"),
