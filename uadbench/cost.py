@@ -15,7 +15,7 @@ import importlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, TypeVar
@@ -190,17 +190,18 @@ def _fitted(
     plugin: type[Method], name: str, preset: str, ctx: Context
 ) -> tuple[Method, Scan]:
     """Return a method after one step of each loop, and a scan that it takes."""
-    for modalities in MODALITIES:
+
+    def fit(modalities: tuple[str, ...]) -> tuple[Method, Scan]:
         method: Method = options.build(plugin, name, {}, preset or None)
         train, val, test = (make_scan(part, modalities) for part in ("a", "b", "c"))
-        try:
-            method.fit(_alone(train), _alone(val), ctx)
-        except DataError:
-            if modalities == MODALITIES[-1]:
-                raise
-        else:
-            break
-    return method, test
+        method.fit(_alone(train), _alone(val), ctx)
+        return method, test
+
+    *others, last = MODALITIES
+    for modalities in others:
+        with suppress(DataError):
+            return fit(modalities)
+    return fit(last)
 
 
 def _alone(scan: Scan) -> Lazy[Scan]:
