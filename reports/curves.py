@@ -74,8 +74,9 @@ def draw_curves(comparisons: Sequence[Comparison], shades: Mapping[str, str]) ->
 def _draw_panel(axes: Axes, comparison: Comparison, shades: Mapping[str, str]) -> None:
     _draw_dice_levels(axes)
     handles = []
-    for entry, dashes in _dashes(comparison.ordered):
-        colour = shades[entry.method]
+    dashed = _dashes(comparison.entries, shades)
+    for entry in comparison.ordered:
+        colour, dashes = shades[entry.method], dashed[entry.title]
         for run in entry.runs:
             width = 1.4 if len(entry.runs) == 1 else 0.8
             _draw_run(axes, run, colour, dashes, width)
@@ -174,13 +175,17 @@ def _draw_dice_levels(axes: Axes) -> None:
         )
 
 
-def _dashes(entries: Sequence[Entry]) -> list[tuple[Entry, Dashes]]:
-    """Return each entry with a line style that tells rows of one method apart."""
+def _dashes(entries: Sequence[Entry], shades: Mapping[str, str]) -> dict[str, Dashes]:
+    """Return a line style for each row by title; rows of one colour have their own.
+
+    Rows are taken by method, so that a method looks alike in every panel.
+    """
     seen: list[str] = []
-    styled: list[tuple[Entry, Dashes]] = []
-    for entry in entries:
-        styled.append((entry, DASHES[seen.count(entry.method) % len(DASHES)]))
-        seen.append(entry.method)
+    styled: dict[str, Dashes] = {}
+    for entry in sorted(entries, key=lambda entry: entry.method):
+        colour = shades[entry.method]
+        styled[entry.title] = DASHES[seen.count(colour) % len(DASHES)]
+        seen.append(colour)
     return styled
 
 

@@ -62,16 +62,19 @@ class Page:
 
     Attributes:
         reference: the method that the others are compared with.
+        failed: a line for each run that left no result at all.
     """
 
     card: ClassVar[Card] = Card(title="Page with everything")
     gathers: ClassVar[bool] = True
 
     reference: str = BASELINE
+    failed: tuple[str, ...] = ()
 
     def render(self, runs: Sequence[Run], out: Path) -> list[Path]:
         """Write the page; other reports have to be rendered before it."""
-        text = page(runs, pictures(out / "figures"), self.reference)
+        figures = pictures(out / "figures")
+        text = page(runs, figures, self.reference, self.failed)
         path = out / "index.html"
         write_atomically(path, partial(Path.write_text, data=text, encoding="utf-8"))
         return [path]
@@ -113,7 +116,10 @@ class Provenance:
 
 
 def page(
-    runs: Sequence[Run], figures: Sequence[Picture], reference: str = BASELINE
+    runs: Sequence[Run],
+    figures: Sequence[Picture],
+    reference: str = BASELINE,
+    failed: Sequence[str] = (),
 ) -> str:
     """Return the HTML page of some runs."""
     comparisons = compare(runs, reference)
@@ -135,7 +141,7 @@ def page(
         remarks=[ranking.sentence for ranking in rankings(comparisons)],
         figures=figures,
         provenance=[_provenance(run) for run in runs if run.done],
-        left_out=left_out(runs),
+        left_out=[*left_out(runs), *failed],
         legend=legend(sections),
         unranked=UNRANKED,
     )

@@ -31,20 +31,23 @@ class Table:
 
     Attributes:
         reference: the method that the others are compared with.
+        failed: a line for each run that left no result at all.
     """
 
     card: ClassVar[Card] = Card(title="Table of methods")
     gathers: ClassVar[bool] = False
 
     reference: str = BASELINE
+    failed: tuple[str, ...] = ()
 
     def render(self, runs: Sequence[Run], out: Path) -> list[Path]:
         """Write the tables of each dataset and protocol into each file."""
         comparisons = compare(runs, self.reference)
         sections = [section(comparison) for comparison in comparisons]
         remarks = [ranking.sentence for ranking in rankings(comparisons)]
+        missing = [*left_out(runs), *self.failed]
         texts = {
-            out / "table.md": markdown(sections, left_out(runs), remarks),
+            out / "table.md": markdown(sections, missing, remarks),
             out / "table.tex": latex(sections),
         }
         for path, text in texts.items():

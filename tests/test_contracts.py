@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from uadbench import engine, options
+from uadbench.checkpoints import save_arrays
 from uadbench.contract import Check, Finding, checks, examine, make_scan
+from uadbench.files import write_json
 from uadbench.plans import Plan
-from uadbench.protocols import Silent
+from uadbench.protocols import Context, Lazy, Method, Silent
 from uadbench.registry import Kind, listings, load
-from uadbench.results import Run
+from uadbench.results import FORMAT, Run
 from uadbench.views import PROTOCOLS, view
 
 # Options that make the contract quick to check; what they train is worth nothing.
@@ -31,6 +33,10 @@ QUICK_METHODS: dict[str, dict[str, object]] = {
     "pddpm": {"size": 32, "steps": 2, "batch": 2},
     "vae": {"size": 32, "steps": 2, "batch": 2},
 }
+# What a method builds on that builds on runs of others; a fixture makes their runs.
+MEMBERS = ("intensity", "ae")
+RUNS: dict[str, object] = {}
+QUICK_METHODS["ensemble"] = RUNS
 QUICK_DATASETS: dict[str, dict[str, object]] = {
     "phantom": {"size": 32, "slices": 3, "n_train": 2, "n_val": 2, "n_test": 3},
 }
@@ -38,6 +44,25 @@ QUICK_DATASETS: dict[str, dict[str, object]] = {
 
 def names(kind: Kind) -> list[str]:
     return [entry.name for entry in listings(kind)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def members(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Leave the runs that an ensemble is made of."""
+    folder = tmp_path_factory.mktemp("members")
+    RUNS["runs"] = [leave_run(folder / name, name) for name in MEMBERS]
+
+
+def leave_run(folder: Path, name: str) -> str:
+    """Fit a method and return a run folder with what a member of another needs."""
+    plugin = load("methods", name)
+    method: Method = options.build(plugin, name, QUICK_METHODS.get(name, {}), "demo")
+    method.fit(Lazy("abc", make_scan), Lazy("d", make_scan), Context(0))
+    described = {"name": name, "options": options.values(method)}
+    record = {"format": FORMAT, "status": "done", "method": described}
+    write_json(folder / "run.json", record)
+    save_arrays(folder / "model.safetensors", method.state())
+    return str(folder)
 
 
 @pytest.mark.parametrize(

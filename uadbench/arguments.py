@@ -1,8 +1,9 @@
-"""Options that commands share, and words of the command line turned into a plan."""
+"""Options that commands share, and how they become plans."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
@@ -11,7 +12,8 @@ from uadbench.errors import UsageError
 if TYPE_CHECKING:
     from uadbench.plans import Plan
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
 
 
 class Folder(click.Path):
@@ -25,95 +27,144 @@ class Folder(click.Path):
         return super().convert(Path(value).expanduser(), param, ctx)
 
 
-def shared_options(command: Command) -> Command:
-    """Add the options that `run` and `compare` share."""
-    for option in reversed(
-        (
-            click.option("-d", "--dataset", default="phantom", show_default=True),
-            click.option(
-                "--set-data",
-                "data_pairs",
-                multiple=True,
-                metavar="NAME=VALUE",
-                help="An option of the dataset, such as root=DIR; repeat for more.",
-            ),
-            click.option(
-                "--preset",
-                help="The method's settings to start from: demo (default) or paper.",
-            ),
-            click.option(
-                "--protocol",
-                default="volume",
-                show_default=True,
-                help="volume, or itermask2-2d (that paper's: one slice a subject).",
-            ),
-            click.option(
-                "--threshold",
-                "thresholds",
-                multiple=True,
-                metavar="STRATEGY",
-                help="A further threshold, such as fixed:0.5; repeat for more. See "
-                "'uadbench list thresholds'.",
-            ),
-            click.option(
-                "--postprocess",
-                default="",
-                metavar="STEPS",
-                help="Such as median:3,min-volume:20; raw results stand beside. See "
-                "'uadbench list postprocess'.",
-            ),
-            click.option(
-                "--device",
-                default="auto",
-                show_default=True,
-                help="auto, cpu, cuda or cuda:N.",
-            ),
-            click.option(
-                "--limit",
-                type=int,
-                metavar="N",
-                help="Score only the first N test cases, to try things out.",
-            ),
-            click.option(
-                "-o",
-                "--output",
-                type=Folder(),
-                default=Path("runs"),
-                show_default=True,
-                help="The folder that holds run folders.",
-            ),
-            click.option("--name", help="The run folder's name; made up if not given."),
-            click.option(
-                "--overwrite", is_flag=True, help="Replace what an earlier run left."
-            ),
-            click.option(
-                "--dry-run", is_flag=True, help="Show what would be done, and stop."
-            ),
-            click.option(
-                "-q", "--quiet", is_flag=True, help="No progress; only what failed."
-            ),
-            click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-        )
-    ):
-        command = option(command)
-    return command
+ONE_DATASET = (
+    click.option("-d", "--dataset", default="phantom", show_default=True),
+    click.option(
+        "--set-data",
+        "data_pairs",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="An option of the dataset, such as root=DIR; repeat for more.",
+    ),
+)
+SEVERAL_DATASETS = (
+    click.option(
+        "-d",
+        "--datasets",
+        "--dataset",
+        default="phantom",
+        show_default=True,
+        help="Names, separated by commas. LABEL=NAME calls a dataset by a label, so "
+        "that it may come again with other options: t2=phantom,flair=phantom.",
+    ),
+    click.option(
+        "--set-data",
+        "data_pairs",
+        multiple=True,
+        metavar="DATASET.NAME=VALUE",
+        help="An option of one dataset, by its name or label, such as "
+        "flair.modality=FLAIR; repeat for more. Of a single dataset: NAME=VALUE.",
+    ),
+)
+
+
+def shared_options(data: Iterable[Decorator]) -> Decorator:
+    """Return what adds the options that `run` and `compare` share.
+
+    Args:
+        data: `ONE_DATASET` or `SEVERAL_DATASETS`, which come first.
+    """
+
+    def add(command: Command) -> Command:
+        for option in reversed((*data, *_SHARED)):
+            command = option(command)
+        return command
+
+    return add
+
+
+_SHARED = (
+    click.option(
+        "--preset",
+        help="The method's settings to start from: demo (default) or paper.",
+    ),
+    click.option(
+        "--protocol",
+        default="volume",
+        show_default=True,
+        help="volume, or itermask2-2d (that paper's: one slice a subject).",
+    ),
+    click.option(
+        "--threshold",
+        "thresholds",
+        multiple=True,
+        metavar="STRATEGY",
+        help="A further threshold, such as fixed:0.5; repeat for more. See "
+        "'uadbench list thresholds'.",
+    ),
+    click.option(
+        "--postprocess",
+        default="",
+        metavar="STEPS",
+        help="Such as median:3,min-volume:20; raw results stand beside. See "
+        "'uadbench list postprocess'.",
+    ),
+    click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        help="auto, cpu, cuda or cuda:N.",
+    ),
+    click.option(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="Score only the first N test cases, to try things out.",
+    ),
+    click.option(
+        "-o",
+        "--output",
+        type=Folder(),
+        default=Path("runs"),
+        show_default=True,
+        help="The folder that holds run folders.",
+    ),
+    click.option("--name", help="The run folder's name; made up if not given."),
+    click.option("--overwrite", is_flag=True, help="Replace what an earlier run left."),
+    click.option("--dry-run", is_flag=True, help="Show what would be done, and stop."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress; only what failed."),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+)
 
 
 def make_plan(
     method: str, seed: int, shared: Mapping[str, Any], given: Mapping[str, object]
 ) -> "Plan":
-    """Return the plan of a method with the values of `shared_options`."""
+    """Return the plan of a method with the options of `ONE_DATASET`."""
     from uadbench import options
+
+    data = options.parse(shared["data_pairs"])
+    plan = _plan(method, shared, shared["dataset"], data)
+    return replace(plan, seed=seed, options=given)
+
+
+def make_plans(method: str, shared: Mapping[str, Any]) -> dict[str, "Plan"]:
+    """Return the plan of a method for each of `SEVERAL_DATASETS`, by its label.
+
+    Raises:
+        UsageError: a label comes twice; an option is of no dataset.
+    """
+    from uadbench import words
+
+    datasets = words.datasets_of(shared["datasets"])
+    data = words.by_dataset(shared["data_pairs"], tuple(datasets))
+    return {
+        label: _plan(method, shared, name, data.get(label, {}))
+        for label, name in datasets.items()
+    }
+
+
+def _plan(
+    method: str, shared: Mapping[str, Any], dataset: str, data: Mapping[str, object]
+) -> "Plan":
     from uadbench.plans import Plan
 
     return Plan(
         method=method,
-        dataset=shared["dataset"],
+        dataset=dataset,
         preset=shared["preset"],
-        options=given,
-        data_options=options.parse(shared["data_pairs"]),
+        data_options=data,
         protocol=shared["protocol"],
-        seed=seed,
         device=shared["device"],
         limit=shared["limit"],
         thresholds=shared["thresholds"],
@@ -136,50 +187,3 @@ def folder_of(shared: Mapping[str, Any], name: str | None, otherwise: str) -> Pa
         raise UsageError(msg)
     output: Path = shared["output"]
     return output / chosen
-
-
-def by_method(pairs: tuple[str, ...]) -> dict[str, dict[str, object]]:
-    """Return {method: {option: value}} of words such as "ae.latent=64".
-
-    Raises:
-        UsageError: a word names no method, or has no value.
-    """
-    from uadbench import options
-
-    chosen: dict[str, dict[str, object]] = {}
-    for name, value in options.parse(pairs).items():
-        method, dot, option = name.partition(".")
-        if not dot:
-            msg = f"--set {name}={value}: name the method, such as ae.{name}={value}."
-            raise UsageError(msg)
-        chosen.setdefault(method, {})[option] = value
-    return chosen
-
-
-def names(words: str) -> list[str]:
-    """Return the distinct names of "a,b".
-
-    Raises:
-        UsageError: there is none.
-    """
-    found = [word.strip() for word in words.split(",") if word.strip()]
-    if not found:
-        msg = "--methods: expected names separated by commas, such as ae,itermask2."
-        raise UsageError(msg)
-    return list(dict.fromkeys(found))
-
-
-def seeds_of(words: str) -> list[int]:
-    """Return the distinct numbers of "0,1".
-
-    Raises:
-        UsageError: a word is no whole number.
-    """
-    try:
-        found = list(dict.fromkeys(int(word) for word in words.split(",")))
-    except ValueError:
-        found = []
-    if not found or min(found) < 0:
-        msg = f"--seeds: expected numbers of at least 0, such as 0,1,2, got '{words}'."
-        raise UsageError(msg)
-    return found

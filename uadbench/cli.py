@@ -5,6 +5,7 @@ import io
 import signal
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,12 +13,12 @@ import rich_click as click
 
 from uadbench import __version__
 from uadbench.arguments import (
+    ONE_DATASET,
+    SEVERAL_DATASETS,
     Folder,
-    by_method,
     folder_of,
     make_plan,
-    names,
-    seeds_of,
+    make_plans,
     shared_options,
 )
 from uadbench.authors import check, new
@@ -57,7 +58,7 @@ def app() -> None:
     help="An option of the method, such as size=96; repeat for more.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@shared_options
+@shared_options(ONE_DATASET)
 def run(
     method: str, pairs: tuple[str, ...], seed: int, name: str | None, **shared: Any
 ) -> int:
@@ -90,21 +91,22 @@ def run(
 @click.option(
     "--seeds", default="0", show_default=True, help="Numbers, separated by commas."
 )
-@shared_options
+@shared_options(SEVERAL_DATASETS)
 def compare(
     methods: str, pairs: tuple[str, ...], seeds: str, name: str | None, **shared: Any
 ) -> int:
-    """Run several methods on one dataset and make one report of them.
+    """Run several methods on one or more datasets and make one report of them.
 
     Cells that are done are kept; a cell that fails does not end the others.
     """
-    from uadbench import campaign
+    from uadbench import campaign, words
+    from uadbench.grid import grid
     from uadbench.results import claim
 
-    chosen = names(methods)
-    folder = folder_of(shared, name, f"compare-{shared['dataset']}")
-    plan = make_plan(chosen[0], 0, shared, {})
-    cells = campaign.grid(plan, chosen, seeds_of(seeds), by_method(pairs), folder)
+    chosen, options = words.names(methods), words.by_method(pairs)
+    plans = make_plans(chosen[0], shared)
+    folder = folder_of(shared, name, f"compare-{'-'.join(plans)}")
+    cells = grid(plans, chosen, words.seeds_of(seeds), options, folder)
     if shared["dry_run"]:
         return _dry_run([(cell.plan, cell.folder) for cell in cells])
     with claim(folder):
@@ -142,16 +144,18 @@ def report(
     A folder that holds run folders stands for all of them. Runs that are not finished
     are named and left out.
     """
+    from uadbench.campaign import outcomes_in
     from uadbench.errors import check_known
-    from uadbench.results import find_runs
+    from uadbench.results import Run
 
-    runs = [found for folder in folders for found in find_runs(folder)]
+    outcomes = [found for folder in folders for found in outcomes_in(folder)]
     options = {}
     if reference is not None:
-        check_known("--reference", reference, {run.method for run in runs if run.done})
+        done = {o.method for o in outcomes if isinstance(o, Run) and o.done}
+        check_known("--reference", reference, done)
         options["reference"] = reference
     shared = {"as_json": as_json, "quiet": quiet}
-    return _report(runs, output or folders[0] / "report", shared, options)
+    return _report(outcomes, output or folders[0] / "report", shared, options)
 
 
 @app.command("list")
@@ -193,17 +197,34 @@ def list_known(kinds: tuple[str, ...], as_json: bool) -> int:
 
 @app.command()
 @click.argument("name")
+@click.option(
+    "--cost",
+    is_flag=True,
+    help="Measure a method's parameters, operations and seconds for a slice.",
+)
+@click.option("--preset", help="Measure this one; default: all.")
+@click.option("--device", default="auto", show_default=True, help="To measure on.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def info(name: str, as_json: bool) -> int:
+def info(name: str, cost: bool, preset: str | None, device: str, as_json: bool) -> int:
     """Tell about a method, a dataset or a report: reference, presets, options."""
     from uadbench import describing
 
+    if preset is not None and not cost:
+        msg = "--preset chooses what --cost measures: give both."
+        raise click.UsageError(msg)
     described = describing.describe(name)
+    if cost:
+        from uadbench import cost as costs
+
+        found = costs.describe(name, preset, device, partial(click.echo, err=True))
+        described = [{**p, "cost": found} for p in described if p["kind"] == "methods"]
     if as_json:
         _print_json(described)
-    else:
-        for plugin in described:
-            describing.show(plugin)
+        return 0
+    for plugin in described:
+        describing.show(plugin)
+        if cost:
+            costs.show(plugin["cost"])
     return 0
 
 
@@ -280,12 +301,18 @@ def _report(
 
     runs = [outcome for outcome in outcomes if isinstance(outcome, Run)]
     done = [run for run in runs if run.done]
+    failed = [
+        f"{outcome.name} failed: {outcome.error}"
+        for outcome in outcomes
+        if not isinstance(outcome, Run)
+    ]
     for run in runs:
         if not run.done:
             warn(f"{run.folder}: left out, it is not finished. Repeat its command.")
     broken = 0
     if done:
-        _, broken = rendering.render(runs, out, warn, options)
+        given = {**(options or {}), "failed": tuple(failed)}
+        _, broken = rendering.render(runs, out, warn, given)
     if shared["as_json"]:
         _print_json({str(run.folder): run.summary for run in done})
     elif not shared["quiet"]:

@@ -83,11 +83,15 @@ def show_results(runs: Sequence[Run], out: Path) -> None:
     """Print the main numbers of runs and where their report is."""
     console = table_console()
     table = table_of("run", *(title for title, _, _ in HEADLINES), "cases")
-    for run in runs:
+    names = [f"{run.title} (seed {run.record['seed']})" for run in runs]
+    if len(set(names)) < len(runs):
+        # On several datasets; the folder's name has method, dataset and seed.
+        names = [run.name for run in runs]
+    for name, run in zip(names, runs, strict=True):
         counts = run.summary["cases"]
         numbers = (_number(run.summary[part].get(key)) for _, part, key in HEADLINES)
         cases = f"{counts['scored']}/{counts['expected']}"
-        table.add_row(f"{run.title} (seed {run.record['seed']})", *numbers, cases)
+        table.add_row(name, *numbers, cases)
     console.print(table, markup=False)
     for text in dict.fromkeys(t for run in runs for t in run.record["warnings"]):
         console.print(f"note: {text}", soft_wrap=True, markup=False)

@@ -15,7 +15,7 @@ import numpy as np
 from uadbench.errors import OutputError, UadbenchError, UsageError
 
 # The case "007" and the hash "12345678" are words.
-TEXT = ("case", "subject", "status", "error", "content")
+TEXT = ("case", "cell", "subject", "status", "error", "content")
 Row = Mapping[str, object]
 # What a full or protected disk answers.
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -64,7 +64,7 @@ def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str] = ()) -> 
 
 
 def read_rows(path: Path) -> list[dict[str, object]]:
-    """Return the rows of cases.csv with numbers as floats; [] if there is none."""
+    """Return the rows of a CSV of ours, numbers as floats; [] if there is none."""
     if not path.is_file():
         return []
     with _open(path, "r") as handle:
@@ -75,7 +75,7 @@ def read_rows(path: Path) -> list[dict[str, object]]:
 
 
 def is_text(column: str) -> bool:
-    """Return whether a column of cases.csv holds words, however they look."""
+    """Return whether a column of a CSV of ours holds words, however they look."""
     return column in TEXT or column.startswith("stratum_")
 
 

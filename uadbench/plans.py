@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from uadbench import environment, options, registry
+from uadbench import environment, members, options, registry
 from uadbench.checks import check_view
 from uadbench.errors import DataError, UsageError, check_known
 from uadbench.postprocess import Pipeline
@@ -83,7 +83,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     """Return everything that shapes a plan's numbers as JSON; reads no data.
 
     Raises:
-        UsageError: an unknown name, option or value.
+        UsageError: an unknown name, option or value; an unfinished run to build on.
         ContractError: a plugin does not load.
     """
     if plan.limit is not None and plan.limit < 1:
@@ -109,6 +109,7 @@ def describe(plan: Plan) -> dict[str, Any]:
             "reference": method.card.reference,
             "preset": preset,
             "options": options.values(chosen),
+            **_members(chosen),
         },
         "dataset": {
             "name": plan.dataset,
@@ -134,6 +135,8 @@ def resolve(plan: Plan) -> Job:
     method = _build("methods", config["method"])
     seen = view(_build("datasets", config["dataset"]), plan.protocol)
     check_view(seen, plan.dataset)
+    if members.has_members(method):
+        members.check(method.runs, config, seen)
     if Spec(LESION) in strategies(plan.thresholds) and not len(seen.labelled):
         msg = (
             f"{plan.dataset}: no labelled validation case, which '{LESION}' needs. "
@@ -143,6 +146,13 @@ def resolve(plan: Plan) -> Job:
     if plan.limit is not None:
         seen = replace(seen, test=seen.test[: plan.limit])
     return Job(method, seen, config, environment.resolve_device(plan.device))
+
+
+def _members(method: Any) -> dict[str, Any]:
+    """Return what a method builds on, if it builds on finished runs."""
+    if not members.has_members(method):
+        return {}
+    return {"members": members.describe(method.runs)}
 
 
 def _build(kind: registry.Kind, part: Mapping[str, Any]) -> Any:

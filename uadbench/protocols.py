@@ -261,6 +261,10 @@ class Method(Protocol):
     """Learns what is healthy, then says where a scan is not.
 
     A method is a pydantic dataclass; its fields are its options.
+
+    One that builds on others has an option `runs`, the folders of their finished runs
+    (see `uadbench.members`). These are checked before it is fitted; `compare` runs it
+    last and gives it those of the same dataset and seed.
     """
 
     card: ClassVar[Card]

@@ -197,7 +197,7 @@ def _entries(runs: Sequence[Run]) -> tuple[Entry, ...]:
                 "preset": run.record["method"].get("preset"),
                 "limit": run.record.get("limit"),
                 "postprocess": run.record.get("postprocess"),
-                **run.record["method"]["options"],
+                **_options(run),
             }
             for run, *_ in rows
         ],
@@ -249,9 +249,22 @@ def _content(run: Run) -> dict[str, str]:
 
 
 def _row_key(run: Run) -> str:
-    method = run.record["method"]
     further = run.record.get("limit"), run.record.get("postprocess") or ""
-    return json.dumps((method["name"], method["options"], *further), sort_keys=True)
+    built_on = run.record["method"].get("members")
+    key = run.method, _options(run), built_on, *further
+    return json.dumps(key, sort_keys=True)
+
+
+def _options(run: Run) -> dict[str, object]:
+    """Return the options of a run's method, and the names of the methods it builds on.
+
+    Not the folders of these: they are others for each seed and dataset.
+    """
+    method = run.record["method"]
+    if "members" not in method:
+        return dict(method["options"])
+    own = {name: value for name, value in method["options"].items() if name != "runs"}
+    return {"members": "+".join(method["members"]), **own}
 
 
 def _scans(entry: Entry, metric: str) -> dict[str, set[str]]:

@@ -16,6 +16,7 @@ ENDS = ("low", "high")
 COUNTS = ("n", "undefined", "subjects")
 # A file without any test has its header still.
 SIGNIFICANCE = (
+    "table",
     "dataset",
     "protocol",
     "data_hash",
@@ -84,6 +85,7 @@ def _of_entry(comparison: Comparison, entry: Entry, names: Row) -> Iterator[Row]
 
 def _of_comparison(comparison: Comparison) -> Row:
     return {
+        "table": comparison.title,
         "dataset": comparison.dataset,
         "protocol": comparison.protocol,
         "data_hash": comparison.data_hash,

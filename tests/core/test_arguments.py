@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -5,17 +6,23 @@ import pytest
 import rich_click as click
 from click.testing import CliRunner
 
-from uadbench.arguments import by_method, make_plan, names, seeds_of, shared_options
-from uadbench.errors import UsageError
+from uadbench.arguments import (
+    ONE_DATASET,
+    SEVERAL_DATASETS,
+    Decorator,
+    make_plan,
+    make_plans,
+    shared_options,
+)
 from uadbench.plans import Plan
 
 
-def parsed(*words: str) -> dict[str, Any]:
+def parsed(*words: str, data: Iterable[Decorator] = ONE_DATASET) -> dict[str, Any]:
     """Return the values of a command that has the shared options alone."""
     seen: dict[str, Any] = {}
 
     @click.command()
-    @shared_options
+    @shared_options(data)
     def command(**shared: Any) -> None:
         seen.update(shared)
 
@@ -65,35 +72,15 @@ def test_defaults_of_plan_and_command_line_agree() -> None:
     assert make_plan("ae", 0, parsed(), {}) == Plan("ae")
 
 
-def test_options_go_to_the_method_before_the_dot() -> None:
-    pairs = ("ae.latent=64", "ddpm.steps=0.5", "ae.size=32")
+@pytest.mark.parametrize("flag", ["-d", "--dataset", "--datasets"])
+def test_a_comparison_takes_several_datasets_by_any_name_of_the_option(
+    flag: str,
+) -> None:
+    words = f"{flag} phantom,own=bids --set-data own.root=a --protocol itermask2-2d"
 
-    assert by_method(pairs) == {
-        "ae": {"latent": "64", "size": "32"},
-        "ddpm": {"steps": "0.5"},
+    plans = make_plans("ae", parsed(*words.split(), data=SEVERAL_DATASETS))
+
+    assert plans == {
+        "phantom": Plan("ae", "phantom", protocol="itermask2-2d"),
+        "own": Plan("ae", "bids", data_options={"root": "a"}, protocol="itermask2-2d"),
     }
-
-
-def test_option_of_no_method_is_refused_with_an_example() -> None:
-    with pytest.raises(UsageError, match=r"--set size=3\.5: name the method, such as"):
-        by_method(("size=3.5",))
-
-
-def test_names_are_distinct_and_in_order() -> None:
-    assert names(" b, a,b,,") == ["b", "a"]
-
-
-@pytest.mark.parametrize("words", ["", " , "])
-def test_no_name_is_refused(words: str) -> None:
-    with pytest.raises(UsageError, match="--methods: expected names"):
-        names(words)
-
-
-def test_seeds_are_distinct_numbers_in_order() -> None:
-    assert seeds_of("2, 0,2") == [2, 0]
-
-
-@pytest.mark.parametrize("words", ["", "0,", "a", "1.5", "0,-1"])
-def test_seed_that_is_no_whole_number_is_refused(words: str) -> None:
-    with pytest.raises(UsageError, match=f"--seeds: expected .* got '{words}'"):
-        seeds_of(words)

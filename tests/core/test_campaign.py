@@ -3,15 +3,15 @@ from pathlib import Path
 
 import pytest
 
+from uadbench import engine
 from uadbench.campaign import (
-    BASELINE,
-    Cell,
-    grid,
+    Failed,
+    outcomes_in,
     run_cells,
     with_baseline,
     write_cells,
 )
-from uadbench.errors import DataError, UsageError
+from uadbench.grid import BASELINE, Cell, grid
 from uadbench.plans import Plan
 from uadbench.protocols import Silent
 from uadbench.results import Run, find_runs
@@ -69,40 +69,6 @@ def test_overwriting_a_run_replaces_its_baseline_too(tmp_path: Path) -> None:
     assert [run.record["seed"] for run in runs] == [1, 1]
 
 
-def test_grid_has_a_cell_for_each_method_and_seed_and_adds_the_baseline() -> None:
-    cells = grid(TOY, ["toy"], [0, 5], {"toy": {"steps": 3}}, Path("out"))
-
-    assert [(cell.plan.method, cell.plan.seed, cell.folder) for cell in cells] == [
-        ("toy", 0, Path("out/toy-seed0")),
-        ("toy", 5, Path("out/toy-seed5")),
-        (BASELINE, 0, Path(f"out/{BASELINE}-seed0")),
-        (BASELINE, 5, Path(f"out/{BASELINE}-seed5")),
-    ]
-    assert [cell.plan.options for cell in cells] == [{"steps": 3}, {"steps": 3}, {}, {}]
-
-
-def test_baseline_that_is_asked_for_comes_once_in_its_place() -> None:
-    cells = grid(TOY, [BASELINE, "toy", BASELINE], [0], {}, Path("out"))
-
-    assert [cell.plan.method for cell in cells] == [BASELINE, "toy"]
-
-
-def test_preset_goes_to_the_methods_that_were_asked_for_alone() -> None:
-    cells = grid(replace(TOY, preset="paper"), ["toy"], [0], {}, Path("out"))
-
-    assert [cell.plan.preset for cell in cells] == ["paper", None]
-
-
-def test_option_of_a_method_that_is_not_compared_is_refused() -> None:
-    with pytest.raises(UsageError, match="'ae' is not among --methods"):
-        grid(TOY, ["toy"], [0], {"ae": {"size": 3}}, Path("out"))
-
-
-def test_every_cell_is_checked_before_the_first_is_run() -> None:
-    with pytest.raises(UsageError, match="toy: options: no 'step'"):
-        grid(TOY, [BASELINE, "toy"], [0], {"toy": {"step": 3}}, Path("out"))
-
-
 def test_cell_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
     leaky = replace(TOY, data_options={"leak": True})
     cells = [Cell(leaky, tmp_path / "leaky"), Cell(TOY, tmp_path / "sound")]
@@ -110,7 +76,7 @@ def test_cell_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
 
     failed, run = run_cells(cells, ear)
 
-    assert isinstance(failed, Cell)
+    assert isinstance(failed, Failed)
     assert "both in train and test" in failed.error
     assert isinstance(run, Run)
     assert run.done
@@ -130,11 +96,76 @@ def test_cells_come_one_by_one(tmp_path: Path) -> None:
 
 
 def test_what_became_of_each_cell_is_written(tmp_path: Path) -> None:
-    run = Run(tmp_path / "toy-seed0", {})
-    cell = Cell(TOY, tmp_path / "toy-seed1", error=str(DataError("no, nothing")))
+    run = Run(tmp_path / "toy-seed0", {"timings": {"fit": 1.25, "predict": 2.0}})
 
-    write_cells([run, cell], tmp_path)
+    write_cells([run, Failed(tmp_path / "toy-seed1", "no, nothing")], tmp_path)
 
     assert (tmp_path / "cells.csv").read_text() == (
-        'cell,status,error\ntoy-seed0,done,\ntoy-seed1,failed,"no, nothing"\n'
+        "cell,status,seconds,error\n"
+        "toy-seed0,done,3.2,\n"
+        'toy-seed1,failed,,"no, nothing"\n'
     )
+
+
+def test_failed_cells_are_read_back_with_the_runs_beside_them(tmp_path: Path) -> None:
+    leaky = replace(TOY, data_options={"leak": True})
+    cells = [Cell(TOY, tmp_path / "sound"), Cell(leaky, tmp_path / "leaky")]
+    write_cells(list(run_cells(cells, Silent())), tmp_path)
+
+    run, failed = outcomes_in(tmp_path)
+
+    assert isinstance(run, Run)
+    assert run.folder == tmp_path / "sound"
+    assert isinstance(failed, Failed)
+    assert (failed.name, "both in train and test" in failed.error) == ("leaky", True)
+
+
+def test_cell_that_was_finished_later_has_failed_no_more(tmp_path: Path) -> None:
+    write_cells([Failed(tmp_path / "toy", "no room")], tmp_path)
+    engine.run(TOY, tmp_path / "toy", Silent())
+
+    (run,) = outcomes_in(tmp_path)
+
+    assert run.name == "toy"
+    assert isinstance(run, Run)
+
+
+def test_method_that_builds_on_runs_gets_those_that_are_finished(
+    tmp_path: Path,
+) -> None:
+    cells = grid({"toy": TOY}, ["ensemble", "toy", BASELINE], [0, 1], {}, tmp_path)
+    first, second = (tmp_path / f"toy-toy-seed{seed}" for seed in (0, 1))
+
+    outcomes = list(run_cells([c for c in cells if c.folder != second], Silent()))
+
+    *_, built, failed = outcomes
+    assert isinstance(built, Run)
+    assert built.record["method"]["options"]["runs"] == [
+        str(first),
+        str(tmp_path / f"{BASELINE}-toy-seed0"),
+    ]
+    assert list(built.record["method"]["members"]) == ["toy", BASELINE]
+    assert isinstance(failed, Failed)
+    assert failed.error.startswith("ensemble: expected at least two finished runs")
+
+
+def test_what_was_built_on_other_runs_is_built_again_and_else_kept(
+    tmp_path: Path,
+) -> None:
+    one, two, three = (
+        Cell(replace(TOY, seed=seed), tmp_path / str(seed)) for seed in (1, 2, 3)
+    )
+    built = replace(TOY, method="ensemble")
+    folders = (one.folder, two.folder, three.folder)
+    ensemble = Cell(built, tmp_path / "ensemble", folders)
+    weights = tmp_path / "ensemble" / "model.safetensors"
+
+    list(run_cells([one, two, ensemble], Silent()))
+    before = weights.stat().st_mtime_ns
+    list(run_cells([one, two, ensemble], Silent()))
+    kept = weights.stat().st_mtime_ns
+    *_, again = run_cells([one, two, three, ensemble], Silent())
+
+    assert kept == before
+    assert isinstance(again, Run)
+    assert list(again.record["method"]["members"]) == ["toy", "toy-2", "toy-3"]

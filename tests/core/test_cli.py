@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from uadbench import __main__, cli, engine
+from uadbench.files import read_rows
 from uadbench.plans import Plan
 from uadbench.protocols import Silent
 
@@ -124,15 +125,54 @@ def test_compare_makes_one_report_and_adds_the_intensity(call: Call) -> None:
 
     assert done.status == 0
     folder = Path("runs/mine")
-    lines = (folder / "cells.csv").read_text().splitlines()
-    assert lines == [
-        "cell,status,error",
-        "toy-seed0,done,",
-        "toy-seed1,done,",
-        "intensity-seed0,done,",
-        "intensity-seed1,done,",
+    rows = read_rows(folder / "cells.csv")
+    assert [(row["cell"], row["status"]) for row in rows] == [
+        ("toy-toy-seed0", "done"),
+        ("toy-toy-seed1", "done"),
+        ("intensity-toy-seed0", "done"),
+        ("intensity-toy-seed1", "done"),
     ]
     assert (folder / "report" / "index.html").is_file()
+
+
+def test_compare_goes_over_several_datasets_into_one_report(call: Call) -> None:
+    words = ("compare", "-m", "toy", "--datasets", "few=toy,many=toy")
+    options = ("--set-data", "few.cases=2", "--set-data", "many.unreadable=sub-test0")
+
+    first = call(*words, *options)
+    again = call(*words, *options)
+
+    folder = Path("runs/compare-few-many")
+    assert first.status == again.status == 1
+    assert "intensity-many-seed0" in first.out
+    assert [row["cell"] for row in read_rows(folder / "cells.csv")] == [
+        "toy-few-seed0",
+        "intensity-few-seed0",
+        "toy-many-seed0",
+        "intensity-many-seed0",
+    ]
+    table = (folder / "report" / "table.md").read_text().replace("\\", "")
+    assert "## Toy data, protocol volume (cases=2)" in table
+    assert "## Toy data, protocol volume (cases=4)" in table
+    # What is done is not done again; the case that failed is tried again.
+    assert "fit 4/4" in first.err
+    assert "fit" not in again.err
+    assert "predict 4/4" in again.err
+
+
+def test_failed_cell_stands_in_the_report_with_its_reason(call: Call) -> None:
+    words = ("compare", "-m", "toy,intensity", "-d", "toy")
+
+    call(*words, "--set", "toy.fault=fit", "-q")
+    table, page = Path("table.md"), Path("index.html")
+    out = Path("runs/compare-toy/report")
+    shown = [(out / name).read_text() for name in (table, page)]
+    again = call("report", "runs/compare-toy", "-q")
+
+    assert again.status == 1
+    for text in (*shown, (out / page).read_text()):
+        plain = text.replace("\\", "")
+        assert "toy-toy-seed0 failed: RuntimeError: out of memory" in plain
 
 
 def test_compare_goes_on_after_a_failed_cell(call: Call) -> None:
@@ -143,8 +183,8 @@ def test_compare_goes_on_after_a_failed_cell(call: Call) -> None:
 
     assert done.status == 1
     cells = Path("runs/c/cells.csv").read_text()
-    assert 'toy-seed0,failed,"toy: score must be float32' in cells
-    assert "intensity-seed0,done" in cells
+    assert 'toy-toy-seed0,failed,,"toy: score must be float32' in cells
+    assert "intensity-toy-seed0,done" in cells
 
 
 def test_compare_goes_on_after_a_method_that_crashes(call: Call) -> None:
@@ -152,8 +192,12 @@ def test_compare_goes_on_after_a_method_that_crashes(call: Call) -> None:
 
     folder = Path("runs/compare-toy")
     assert done.status == 1
-    assert "toy-seed0,failed,RuntimeError: out of" in (folder / "cells.csv").read_text()
-    assert "Traceback" in (folder / "toy-seed0" / "failures.log").read_text()
+    (failed, _) = read_rows(folder / "cells.csv")
+    assert (failed["cell"], failed["error"]) == (
+        "toy-toy-seed0",
+        "RuntimeError: out of memory",
+    )
+    assert "Traceback" in (folder / "toy-toy-seed0" / "failures.log").read_text()
 
 
 def test_compare_in_which_every_cell_fails_renders_nothing(call: Call) -> None:
@@ -222,10 +266,29 @@ def test_info_as_json(call: Call) -> None:
     ]
 
 
+def test_info_measures_the_cost_of_one_preset(call: Call) -> None:
+    done = call("info", "intensity", "--cost", "--preset", "paper", "--device", "cpu")
+
+    assert done.status == 0
+    assert done.err == "measuring intensity paper\n"
+    assert re.search(r"128 x 128 px of 1\.875 mm, on \d+ threads? of ", done.out)
+    assert re.search(r"^ paper +0 +- +[\d.e-]+ +- *$", done.out, re.MULTILINE)
+    assert " demo " not in done.out.partition("cost of a slice")[2]
+
+
+def test_info_gives_the_cost_as_json(call: Call) -> None:
+    (method,) = json.loads(call("info", "intensity", "--cost", "--json").out)
+
+    assert [cost["preset"] for cost in method["cost"]["presets"]] == ["paper", "demo"]
+    assert method["cost"]["hardware"]["cpu"]
+
+
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
         (("run", "-m", "itermsk2"), 2, "no 'itermsk2'. Did you mean 'itermask2'?"),
+        (("info", "phantom", "--cost"), 2, "methods: no 'phantom'"),
+        (("info", "toy", "--preset", "demo"), 2, "--preset chooses what --cost"),
         (("run", "-m", "broken", "-d", "toy"), 4, "'broken' of package 'uadbench-toy'"),
         (("run", "-m", "toy", "-d", "tyo"), 2, "no 'tyo'. Did you mean 'toy'?"),
         ((*RUN, "--set", "step=3"), 2, "no 'step'. Did you mean 'steps'?"),
@@ -250,6 +313,8 @@ def test_info_as_json(call: Call) -> None:
         (("compare", "-m", "toy", "--seeds", "a"), 2, "--seeds: expected numbers"),
         (("compare", "-m", "toy", "--set", "a=1"), 2, "name the method"),
         (("compare", "-m", "toy", "--set", "ae.size=1"), 2, "not among --methods"),
+        (("compare", "-m", "toy", "-d", "toy,toy"), 2, "'toy' comes twice"),
+        (("compare", "-m", "toy", "-d", "a=toy,b=toy"), 2, "'a' and 'b' are toy with"),
         (("report", "absent"), 2, "absent: holds no run folder"),
         (("list", "method"), 2, "Did you mean 'methods'?"),
         (("info", "fantom"), 2, "Did you mean 'phantom'?"),

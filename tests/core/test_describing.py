@@ -10,14 +10,14 @@ from uadbench.results import Run
 pytestmark = pytest.mark.usefixtures("toy")
 
 
-def make_run(dice: object, title: str = "Autoencoder") -> Run:
+def make_run(dice: object, title: str = "Autoencoder", folder: str = "runs/a") -> Run:
     """Return a finished run without a folder."""
     record = {
         "seed": 3,
         "method": {"name": "ae", "title": title},
         "warnings": ["Lesions are simulated."],
     }
-    run = Run(Path("runs/a"), record)
+    run = Run(Path(folder), record)
     # What `summary` reads from disk the first time.
     run.__dict__["summary"] = {
         "cases": {"expected": 4, "scored": 3, "failed": 1},
@@ -139,3 +139,19 @@ def test_result_without_interval_shows_none(
     show_results([make_run({"mean": mean, "low": None, "high": None})], Path("out"))
 
     assert f"(seed 3) {words} - - 0.250" in plain(capsys)
+
+
+def test_runs_that_would_look_alike_are_told_apart_by_their_folders(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    runs = [
+        make_run({"mean": mean, "low": None, "high": None}, folder=f"runs/{name}")
+        for name, mean in (("ae-t2-seed3", 0.5), ("ae-flair-seed3", 0.6))
+    ]
+
+    show_results(runs, Path("out"))
+
+    shown = plain(capsys)
+    assert "ae-t2-seed3 0.500 - - 0.250" in shown
+    assert "ae-flair-seed3 0.600 - - 0.250" in shown

@@ -177,7 +177,7 @@ def test_second_compare_in_a_folder_is_told(tmp_path: Path) -> None:
     words = ("-m", "uadbench", "compare", "-m", "toy", "-d", "toy", "-q")
     first = start(*words, "--set", "toy.seconds=0.5", cwd=tmp_path)
     folder = tmp_path / "runs" / "compare-toy"
-    wait_for(folder / "toy-seed0" / "run.json", first)
+    wait_for(folder / "toy-toy-seed0" / "run.json", first)
 
     second = start(*words, cwd=tmp_path)
     _, message = second.communicate()

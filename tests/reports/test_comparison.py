@@ -173,3 +173,24 @@ def test_reports_of_a_run_without_any_scored_case_are_written(
 
     assert [len(written) for written in files] == [4, 2, 0]
     assert "nan" not in (tmp_path / "table.md").read_text()
+
+
+def test_seeds_of_a_method_that_builds_on_runs_are_one_row(make_run: MakeRun) -> None:
+    def built(seed: int, *members: str) -> Run:
+        options = {"runs": [f"runs/{name}-seed{seed}" for name in members]}
+        method = {
+            "name": "ensemble",
+            "title": "Ensemble",
+            "options": options,
+            "members": {name: {"size": 64} for name in members},
+        }
+        return make_run(record={"method": method, "seed": seed})
+
+    (comparison,) = compare(
+        [built(0, "ae", "dae"), built(1, "ae", "dae"), built(0, "ae", "vae")]
+    )
+
+    assert [(entry.title, entry.seeds) for entry in comparison.entries] == [
+        ("Ensemble (members=ae+dae)", (0, 1)),
+        ("Ensemble (members=ae+vae)", (0,)),
+    ]

@@ -83,6 +83,36 @@ def test_curves_draw_each_run_with_its_points_and_chance(make_run: MakeRun) -> N
     assert len(best) == 2
 
 
+def test_curves_of_more_methods_than_colours_are_told_apart_alike_in_each_panel(
+    make_run: MakeRun,
+) -> None:
+    methods = [f"method{i}" for i in range(len(PALETTE) + 2)]
+    datasets = [{"name": n, "title": n, "options": {}} for n in ("a", "b")]
+    runs = [
+        make_run(method=name, title=name, content=dataset["name"], record=record)
+        for dataset in datasets
+        for record in [{"dataset": dataset}]
+        for name in methods
+    ]
+
+    figure = draw_curves(compare(runs), colours(methods))
+
+    looks = [
+        [
+            (line.get_color(), line._dash_pattern)  # type: ignore[attr-defined]  # how it is drawn, without getter
+            for text, line in zip(
+                axes.get_legend().get_texts(),
+                axes.get_legend().get_lines(),
+                strict=True,
+            )
+            if text.get_text().startswith("method")
+        ]
+        for axes in figure.axes
+    ]
+    assert len({str(look) for look in looks[0]}) == len(methods)
+    assert looks[0] == looks[1]
+
+
 def test_curves_have_a_panel_for_each_protocol(make_run: MakeRun) -> None:
     runs = [make_run(), make_run(record={"protocol": "itermask2-2d"}), make_run(seed=1)]
 

@@ -239,6 +239,14 @@ def test_an_unfinished_run_is_named_as_left_out(make_run: MakeRun) -> None:
     assert "run1 is left out: its status is 'running'." in found.text
 
 
+def test_what_failed_without_a_result_is_named_with_its_reason(
+    make_run: MakeRun,
+) -> None:
+    found = read(page([make_run()], [], failed=("vae-a-seed0 failed: no memory",)))
+
+    assert "vae-a-seed0 failed: no memory" in found.text
+
+
 def test_what_a_killed_process_was_writing_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / ".abc.png").touch()
 

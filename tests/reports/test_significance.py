@@ -158,7 +158,7 @@ def test_significance_csv_without_a_reference_is_its_header(
 
     lines = (tmp_path / "significance.csv").read_text().splitlines()
     assert len(lines) == 1
-    assert lines[0].startswith("dataset,protocol,data_hash,postprocess,metric")
+    assert lines[0].startswith("table,dataset,protocol,data_hash,postprocess,metric")
 
 
 def test_any_method_may_be_the_reference(make_run: MakeRun, tmp_path: Path) -> None:

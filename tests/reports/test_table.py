@@ -256,3 +256,28 @@ def test_an_unfinished_run_is_named_as_left_out(
     text = (tmp_path / "table.md").read_text()
     assert "run1 is left out: its status is 'running'." in text
     assert "Autoencoder" not in text
+
+
+def test_what_failed_without_a_result_is_named_with_its_reason(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    Table(failed=("vae-a-seed0 failed: no memory",)).render([make_run()], tmp_path)
+
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    assert lines[lines.index("### Left out") + 2] == "- vae-a-seed0 failed: no memory"
+
+
+def test_rows_of_one_dataset_with_two_options_are_told_apart(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    datasets = [
+        {"name": "phantom", "title": "Phantom", "options": {"modality": modality}}
+        for modality in ("T2", "FLAIR")
+    ]
+
+    Table().render([make_run(record={"dataset": d}) for d in datasets], tmp_path)
+
+    assert {row["table"] for row in numbers(tmp_path)} == {
+        "Phantom, protocol volume (modality=T2)",
+        "Phantom, protocol volume (modality=FLAIR)",
+    }
