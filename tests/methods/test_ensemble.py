@@ -50,8 +50,8 @@ def leave_run(tmp_path: Path, scans: Scans) -> LeaveRun:
 @pytest.fixture
 def ensemble(leave_run: LeaveRun, scans: Scans) -> Ensemble:
     """Bright voxels and dark ones, of which neither outvotes the other."""
-    bright = leave_run("bright", "intensity", lesions="bright")
-    dark = leave_run("dark", "intensity", lesions="dark")
+    bright = leave_run("bright", "intensity", hypo=False)
+    dark = leave_run("dark", "intensity", hypo=True)
     method = Ensemble(runs=(bright, dark))
     method.fit(scans("a", "b"), scans("c", "d"), Context(0))
     return method
