@@ -52,7 +52,7 @@ DEMO = {
     "dropout": 0.0,
     "stem": 2,
     "batch": 8,
-    "learning_rate": 3e-3,
+    "learning_rate": 6e-3,
     "schedule": "one-cycle",
     "steps": 1500,
     "average": 0.98,
