@@ -51,6 +51,17 @@ def test_only_voxels_that_count_calibrate() -> None:
     assert healthy.maps == []
 
 
+@pytest.mark.parametrize("pipeline", ["median:3", "erode:1", "erode:1,median:3"])
+def test_threshold_is_chosen_on_scores_after_the_steps(pipeline: str) -> None:
+    scan, raw = make_scan(), draw(0)
+    processed = Pipeline.parse(pipeline).on(scan).score(raw)
+
+    threshold = healthy_of(pipeline, raw).threshold(0.1)
+
+    assert threshold == healthy_threshold(processed[scan.scored], 0.1)
+    assert threshold != healthy_threshold(raw[scan.scored], 0.1)
+
+
 @settings(max_examples=25)
 @given(st.integers(0, 50), st.integers(2, 60), st.sampled_from([0.02, 0.1, 0.3]))
 @pytest.mark.parametrize("pipeline", ["min-volume:3", "largest:1", "min-volume:2"])
@@ -133,17 +144,22 @@ def score_of(lesion: NDArray[np.bool_], seed: int) -> NDArray[np.float32]:
     return (lesion + rng.normal(0.2 * seed, 0.4, SHAPE)).astype(np.float32)
 
 
-@pytest.mark.parametrize("pipeline", ["", "min-volume:4", "largest:1"])
+@pytest.mark.parametrize(
+    "pipeline", ["", "min-volume:4", "largest:1", "median:3", "erode:1"]
+)
 def test_lesion_threshold_has_the_best_mean_dice_after_the_steps(pipeline: str) -> None:
     subjects = ("one", "one", "two")
     labelled, cases = labelled_of(pipeline, *subjects)
     steps = Pipeline.parse(pipeline).on(make_scan())
     inside = make_scan().scored
 
+    def processed(case: Case, seed: int) -> NDArray[np.float32]:
+        return steps.score(score_of(case.lesion, seed))
+
     def mean_dice(cut: float) -> float:
         of = [
             dice(
-                steps.mask((score_of(case.lesion, seed) >= cut) & inside)[inside],
+                steps.mask((processed(case, seed) >= cut) & inside)[inside],
                 case.lesion[inside],
             )
             for seed, case in enumerate(cases)
@@ -161,7 +177,7 @@ def test_lesion_threshold_has_the_best_mean_dice_after_the_steps(pipeline: str) 
     assert found.supervision == "lesion-val"
     assert found.value is not None
     every = np.concatenate(
-        [score_of(case.lesion, seed)[inside] for seed, case in enumerate(cases)]
+        [processed(case, seed)[inside] for seed, case in enumerate(cases)]
     )
     # So few voxels that every score is tried.
     assert len(every) < CUTS

@@ -15,6 +15,7 @@ from uadbench.grid import BASELINE, Cell, grid
 from uadbench.plans import Plan
 from uadbench.protocols import Silent
 from uadbench.results import Run, find_runs
+from uadbench.views import PROTOCOLS
 
 pytestmark = pytest.mark.usefixtures("toy")
 TOY = Plan("toy", "toy", device="cpu", data_options={"cases": 2})
@@ -30,6 +31,17 @@ class Ear(Silent):
         self.heard.append(message)
 
     warn = say
+
+
+class Plans:
+    """An engine that remembers plans and runs none."""
+
+    def __init__(self) -> None:
+        self.seen: list[Plan] = []
+
+    def __call__(self, plan: Plan, folder: Path, *_: object, **__: object) -> Run:
+        self.seen.append(plan)
+        return Run(folder, {})
 
 
 def both(plan: Plan, folder: Path, *, overwrite: bool = False) -> list[Run]:
@@ -52,6 +64,46 @@ def test_run_has_the_plain_intensity_beside_it(tmp_path: Path) -> None:
     assert [run.folder for run in find_runs(tmp_path / "a")] == [
         run.folder for run in runs
     ]
+
+
+def test_baseline_is_processed_and_cut_as_the_run(tmp_path: Path) -> None:
+    plan = replace(TOY, postprocess="median:3", thresholds=("fixed:1",), limit=1)
+
+    ours, baseline = both(plan, tmp_path)
+
+    assert ours.record["postprocess"] == "median:3"
+    assert "fixed:1" in ours.record["thresholds"]
+    for name in ("postprocess", "thresholds", "limit", "protocol", "seed"):
+        assert baseline.record[name] == ours.record[name]
+    assert baseline.thresholds["fpr5_post"]["postprocess"] == "median:3"
+
+
+def test_cells_differ_in_nothing_but_method_seed_preset_and_options() -> None:
+    steps, cuts = "median:3", ("fixed:1",)
+    plan = replace(TOY, preset="paper", limit=1, postprocess=steps, thresholds=cuts)
+
+    cells = grid(plan, ["toy", "ae"], [0, 1], {"toy": {"steps": 2}}, Path("out"))
+
+    alike = [
+        replace(cell.plan, method="toy", preset="paper", seed=0, options={})
+        for cell in cells
+    ]
+    assert alike == [plan] * 6
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_cell_and_every_baseline_has_the_protocol_that_is_asked_for(
+    protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, run = replace(TOY, protocol=protocol), Plans()
+    monkeypatch.setattr("uadbench.campaign.engine.run", run)
+
+    with_baseline(plan, tmp_path, Silent())
+    cells = grid(plan, ["toy"], [0], {}, tmp_path)
+
+    assert [seen.method for seen in run.seen] == ["toy", BASELINE]
+    every = [*run.seen, *(cell.plan for cell in cells)]
+    assert {seen.protocol for seen in every} == {protocol}
 
 
 def test_baseline_alone_has_no_baseline(tmp_path: Path) -> None:

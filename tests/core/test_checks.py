@@ -114,11 +114,11 @@ def absent(name: str) -> Any:
 
 
 def make_view(**parts: Lazy[Any]) -> View:
-    train, val, test = (
+    train, val, test, labelled = (
         parts.get(part, Lazy([f"{part}-1"], absent))
-        for part in ("train", "val", "test")
+        for part in ("train", "val", "test", "labelled")
     )
-    return View(train, val, test)
+    return View(train, val, test, labelled)
 
 
 def test_disjoint_view_passes_without_loading_a_scan() -> None:
@@ -151,6 +151,25 @@ def test_subject_in_two_parts_is_named_though_its_scans_differ(
 
     with pytest.raises(DataError, match=f"1 subjects are both in {first} and {second}"):
         check_view(make_view(**parts), "phantom")
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_labelled_case_of_a_subject_of_train_or_test_is_refused(part: str) -> None:
+    parts = {
+        name: Lazy([f"sub-7_ses-{name}"], absent, ["sub-7"])
+        for name in (part, "labelled")
+    }
+
+    with pytest.raises(
+        DataError, match=f"both in {part} and the labelled validation cases: sub-7"
+    ):
+        check_view(make_view(**parts), "phantom")
+
+
+def test_labelled_cases_may_be_of_the_subjects_of_val() -> None:
+    parts = {name: Lazy(["sub-7"], absent) for name in ("val", "labelled")}
+
+    check_view(make_view(**parts), "phantom")
 
 
 def test_toy_dataset_that_leaks_is_refused(toy: ModuleType) -> None:

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -10,9 +11,11 @@ import pytest
 
 from uadbench import engine
 from uadbench.errors import ContractError, DataError, UsageError
-from uadbench.files import read_rows, write_rows
+from uadbench.files import read_json, read_rows, write_json, write_rows
+from uadbench.metrics import auroc, average_precision, dice, false_positive_rate
 from uadbench.plans import Plan
-from uadbench.protocols import Lazy, Silent
+from uadbench.postprocess import Pipeline
+from uadbench.protocols import Context, Lazy, Prediction, Scan, Silent
 from uadbench.results import Run
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -66,6 +69,25 @@ def plan(**options: object) -> Plan:
 def results_of(folder: Path) -> dict[str, str]:
     names = ("cases.csv", "summary.json", "thresholds.json", "curve.csv")
     return {name: (folder / name).read_text() for name in names}
+
+
+@pytest.fixture
+def glow(toy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The toy method scores the intensity, and 9 wherever nothing is scored."""
+
+    def predict(_: object, scans: Iterable[Scan], ctx: Context) -> Iterator[Prediction]:
+        for scan in scans:
+            score = np.where(scan.scored, scan.image[0], 9)
+            yield Prediction(score.astype(np.float32))
+
+    monkeypatch.setattr(toy.ToyMethod, "predict", predict)
+    return toy
+
+
+def set_record(folder: Path, **changes: object) -> None:
+    """Change run.json."""
+    record = read_json(folder / "run.json")
+    write_json(folder / "run.json", record | changes)
 
 
 def test_run_leaves_every_file_of_the_run_folder(tmp_path: Path) -> None:
@@ -161,10 +183,20 @@ def test_data_that_changed_before_the_run_went_on_are_an_error(
     rows = read_rows(tmp_path / "cases.csv")
     rows[1]["content"] = "another"
     write_rows(tmp_path / "cases.csv", rows)
-    path = tmp_path / "run.json"
-    path.write_text(path.read_text().replace('"done"', '"running"'))
+    set_record(tmp_path, status="running")
 
     with pytest.raises(DataError, match=r"sub-test1: its image or lesion changed"):
+        engine.run(TOY, tmp_path, Silent())
+
+
+def test_stored_thresholds_of_another_pipeline_are_refused(tmp_path: Path) -> None:
+    engine.run(TOY, tmp_path, Silent())
+    stored = read_json(tmp_path / "thresholds.json")
+    stored["fpr5"]["pipeline"] = "another"
+    write_json(tmp_path / "thresholds.json", stored)
+    set_record(tmp_path, status="running")
+
+    with pytest.raises(DataError, match=r"'fpr@healthy:0\.05' belongs to pipeline"):
         engine.run(TOY, tmp_path, Silent())
 
 
@@ -379,6 +411,58 @@ def test_pooled_oracle_is_at_least_the_dice_at_every_other_threshold(
     pooled = engine.run(TOY, tmp_path, Silent()).summary["pooled"]
 
     assert pooled["dice_oracle"] >= max(pooled["dice_fpr5"], pooled["dice_fpr1"])
+
+
+def test_pooled_metrics_and_the_oracle_count_scored_voxels_alone(
+    tmp_path: Path, glow: ModuleType
+) -> None:
+    run = engine.run(TOY, tmp_path, Silent())
+
+    cases = [glow.make_case(name) for name in run.cases["case"]]
+    voxels = [(c.scan.image[0][c.scan.scored], c.lesion[c.scan.scored]) for c in cases]
+    scores, labels = map(np.concatenate, zip(*voxels, strict=True))
+    best = max(
+        np.mean([dice(of_case >= cut, lesion) for of_case, lesion in voxels])
+        for cut in scores
+    )
+    pooled = run.summary["pooled"]
+    assert pooled["prevalence"] == labels.mean()
+    for name, metric in (("auprc", average_precision), ("auroc", auroc)):
+        exact = metric(scores, labels)
+        assert pooled[f"{name}_low"] <= exact <= pooled[f"{name}_high"]
+    assert run.cases["dice_oracle"].mean() == pytest.approx(best)
+    cut = run.thresholds["oracle"]["value"]
+    assert list(run.cases["fpr_oracle"]) == pytest.approx(
+        [false_positive_rate(of_case >= cut, lesion) for of_case, lesion in voxels]
+    )
+
+
+def test_rate_holds_after_steps_on_validation_scans_with_blanked_slices(
+    tmp_path: Path, glow: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blanked(name: str) -> Scan:
+        scan: Scan = glow.make_scan(name)
+        scan.image[..., 3] = 0
+        scan.brain[..., 3] = False
+        return replace(scan, slices=(1, 2, 4))
+
+    val = Lazy(["sub-val0", "sub-val1"], blanked)
+    monkeypatch.setattr(glow.ToyDataset, "val", lambda _: val)
+    words = "erode:5,median:3"
+
+    run = engine.run(Plan("toy", "toy", postprocess=words), tmp_path, Silent())
+
+    scores = np.concatenate(
+        [
+            Pipeline.parse(words).on(scan).score(scan.image[0])[scan.scored]
+            for scan in val
+        ]
+    )
+    cut = run.thresholds["fpr5_post"]
+    reached = float(np.mean(scores >= cut["value"]))
+    assert 0.05 - 1 / scores.size < reached <= 0.05
+    assert cut["healthy_rate"] == reached
+    assert list(run.cases["status"]) == ["ok"] * 4
 
 
 def test_processed_results_stand_beside_the_raw_ones(tmp_path: Path) -> None:

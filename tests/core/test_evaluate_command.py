@@ -366,6 +366,34 @@ def test_score_maps_have_ranks_and_the_oracle(call: Call) -> None:
         assert f" {title}" in done.out
 
 
+def test_pooled_metrics_and_the_oracle_count_the_brain_alone(call: Call) -> None:
+    brain = np.zeros(SHAPE, bool)
+    brain[:5] = True
+    save_cases(3, lambda case: np.where(brain, score(case), np.float32(9)))
+    for case in range(3):
+        save(f"brain/sub-{case}_desc-brain_mask.nii.gz", brain)
+
+    call("--brain", "brain")
+
+    voxels = [(score(case)[brain], lesion(case)[brain]) for case in range(3)]
+    scores, labels = map(np.concatenate, zip(*voxels, strict=True))
+    best = max(
+        np.mean([metrics.dice(of_case >= cut, found) for of_case, found in voxels])
+        for cut in scores
+    )
+    pooled, mean = summary()["pooled"], summary()["mean"]
+    assert pooled["prevalence"] == labels.mean()
+    ranked = (("auprc", metrics.average_precision), ("auroc", metrics.auroc))
+    for name, metric in ranked:
+        exact = metric(scores, labels)
+        assert pooled[f"{name}_low"] <= exact <= pooled[f"{name}_high"]
+    assert mean["dice_oracle"] == pytest.approx(best)
+    cut = summary()["thresholds"]["oracle"]["value"]
+    assert mean["fpr_oracle"] == pytest.approx(
+        np.mean([metrics.false_positive_rate(s >= cut, y) for s, y in voxels])
+    )
+
+
 def test_processed_maps_stand_beside_raw_ones(call: Call) -> None:
     save_cases(2, score)
 

@@ -86,6 +86,18 @@ def test_candidates_are_dense_where_lesions_are() -> None:
         assert np.diff(counts).max() <= 20 / (GRID - 1) + 1 / values.size
 
 
+def test_oracle_among_many_scores_is_at_most_a_thousandth_below_the_best() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(20_000) < 500
+    cases = [rng.normal(2.0 * labels, 1.0 + i).astype(np.float32) for i in range(3)]
+    every = ranking(np.concatenate(cases), np.tile(labels, 3))
+
+    def best_mean(grid: NDArray[np.floating]) -> float:
+        return float(np.mean([counts_at(grid, s, labels).dice for s in cases], 0).max())
+
+    assert best_mean(candidates(every)) > best_mean(every.thresholds) - 0.001
+
+
 def test_no_voxel_gives_no_candidate_and_no_oracle() -> None:
     nothing = np.zeros(0, np.float32)
     grid = candidates(ranking(nothing, nothing > 0))

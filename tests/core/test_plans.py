@@ -57,6 +57,10 @@ def test_method_without_presets_starts_from_its_defaults(
         ({"options": {"step": 1}}, "toy: options: no 'step'. Did you mean 'steps'"),
         ({"data_options": {"cases": "x"}}, "toy: option 'cases': .* got 'x'"),
         ({"limit": 0}, "--limit: expected at least 1 case, got 0"),
+        (
+            {"protocol": "itermask2-2d", "postprocess": "median:3"},
+            "--postprocess median:3: its steps work on volumes, but itermask2-2d",
+        ),
         ({"device": "gpu"}, "device: expected auto, cpu, cuda"),
     ],
 )
@@ -112,6 +116,10 @@ def test_pipeline_changes_with_whatever_shapes_the_scores() -> None:
         {"preset": "paper"},
         {"data_options": {"seed": 1}},
         {"protocol": "itermask2-2d"},
+        {"postprocess": "median:3"},
+        {"postprocess": "min-volume:20"},
+        {"thresholds": ("fixed:1",)},
+        {"limit": 1},
     ]
 
     hashes = [resolve(replace(TOY, **change)).pipeline for change in changes]

@@ -43,6 +43,15 @@ def test_runs_that_may_not_be_compared_get_tables_of_their_own(
     assert (tmp_path / "table.tex").read_text().count("\\toprule") == 4
 
 
+def test_runs_without_a_common_scored_case_get_tables_of_their_own(
+    make_run: MakeRun,
+) -> None:
+    first = make_run(dice=(0.2, None), content="these voxels")
+    second = make_run(**AE, dice=(None, 0.4), content="other voxels")
+
+    assert len(compare([first, second])) == 2
+
+
 def test_tables_of_one_title_are_told_apart_by_what_differs(make_run: MakeRun) -> None:
     phantom = {"name": "phantom", "title": "Phantom"}
     runs = [

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from uadbench.files import read_json, write_json
 from uadbench.reports._tables.comparison import Comparison, compare
 from uadbench.reports._tables.formats import DASH
 from uadbench.reports._tables.layout import Cell, Layout, section
@@ -65,6 +66,31 @@ def test_csv_holds_the_means_over_cases(make_run: MakeRun, tmp_path: Path) -> No
         expected = np.mean([float(value) for value in run.cases[metric]])
         assert float(row["value"]) == pytest.approx(expected, abs=1e-12)
         assert row["n"] == "3"
+
+
+def test_pooled_auprc_and_its_mean_over_subjects_stand_in_their_columns(
+    make_run: MakeRun,
+) -> None:
+    run = make_run()
+    summary = read_json(run.folder / "summary.json")
+    summary["pooled"]["auprc"] = 0.1
+    summary["subject"]["auprc"]["mean"] = 0.9
+    write_json(run.folder / "summary.json", summary)
+
+    (table,) = compare([Run.load(run.folder)])
+
+    assert cell(first(table), "IterMask2", "AUPRC pooled").value == "0.100"
+    assert cell(first(table), "IterMask2", "AUPRC").value == "0.900"
+
+
+def test_caption_tells_the_prevalence_which_is_the_auprc_of_chance(
+    make_run: MakeRun,
+) -> None:
+    (table,) = compare([make_run()])
+
+    caption = first(table).caption
+
+    assert "The pooled AUPRC of chance is the prevalence, 0.020." in caption
 
 
 def test_csv_holds_each_seed_and_their_mean(make_run: MakeRun, tmp_path: Path) -> None:
