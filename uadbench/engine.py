@@ -13,7 +13,7 @@ from typing import Any
 
 from uadbench import environment, files, results, stages
 from uadbench.checkpoints import load_arrays
-from uadbench.errors import UsageError
+from uadbench.errors import DataError, UsageError
 from uadbench.plans import Job, Plan, resolve
 from uadbench.progress import Recorder
 from uadbench.protocols import Context, Monitor
@@ -47,6 +47,7 @@ def run(plan: Plan, folder: Path, monitor: Monitor, *, overwrite: bool = False) 
         ctx = Context(plan.seed, job.device, monitor=recorder)
         watch = Stopwatch(record["timings"], save)
         stages.learn(job, folder, ctx, watch)
+        _note_validation(record, job)
         watch.lap("fit")
         thresholds = stages.calibrate_thresholds(job, folder, ctx)
         watch.lap("calibrate")
@@ -128,6 +129,21 @@ def _note_changes(record: dict[str, Any], job: Job, monitor: Monitor) -> None:
         )
         monitor.warn(f"warning: {text}")
         record["warnings"] = list(dict.fromkeys([*record["warnings"], text]))
+
+
+def _note_validation(record: dict[str, Any], job: Job) -> None:
+    """Record what thresholds are chosen on, which may not change afterwards.
+
+    Raises:
+        DataError: it has changed since an earlier attempt.
+    """
+    found = stages.validation_hash(job)
+    if record.setdefault("validation_hash", found) != found:
+        msg = (
+            "a validation scan changed since an earlier attempt at this run. Bring the "
+            "old files back, or run again with --overwrite."
+        )
+        raise DataError(msg)
 
 
 def _finish(folder: Path, record: dict[str, Any]) -> None:

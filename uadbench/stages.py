@@ -1,5 +1,6 @@
 """The four stages of a run; each returns at once if its result is in the run folder."""
 
+import hashlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -44,6 +45,16 @@ def learn(job: Job, folder: Path, ctx: Context, watch: Stopwatch) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
 
 
+def validation_hash(job: Job) -> str:
+    """Return a hash of the scans, and labels if any, that thresholds are chosen on."""
+    words = [
+        f"{case.scan.id} {evaluation.content_hash(case)}"
+        for cases in (_healthy(job), _needed(job))
+        for case in cases
+    ]
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
+
+
 def calibrate_thresholds(job: Job, folder: Path, ctx: Context) -> Thresholds:
     """Return the thresholds that validation scans give.
 
@@ -53,11 +64,9 @@ def calibrate_thresholds(job: Job, folder: Path, ctx: Context) -> Thresholds:
     path = folder / "thresholds.json"
     if path.is_file():
         return _load_thresholds(path, job.pipeline)
-    val = job.view.val
-    healthy = Lazy(val.ids, lambda name: _without_lesion(val, name))
     pools = [Healthy(variant.pipeline) for variant in job.variants]
     own = False
-    for case, prediction in _all_predicted(job, healthy, ctx, "calibrate"):
+    for case, prediction in _all_predicted(job, _healthy(job), ctx, "calibrate"):
         for pool in pools:
             pool.add(case.scan, prediction.score)
         own = prediction.mask is not None
@@ -200,14 +209,23 @@ def _all_predicted(
 def _labelled(job: Job, ctx: Context) -> list[Labelled]:
     """Return the labelled validation cases under each variant, if they are needed."""
     found = [Labelled(variant.pipeline) for variant in job.variants]
-    if Spec(LESION) not in job.strategies:
-        return found
-    cases = job.view.labelled
+    cases = _needed(job)
     predicted = _all_predicted(job, cases, ctx, "calibrate on lesions")
     for subject, (case, prediction) in zip(cases.subjects, predicted, strict=True):
         for pool in found:
             pool.add(case, subject, prediction.score)
     return found
+
+
+def _healthy(job: Job) -> Lazy[Case]:
+    """Return the healthy validation scans as cases without lesion."""
+    val = job.view.val
+    return Lazy(val.ids, lambda name: _without_lesion(val, name))
+
+
+def _needed(job: Job) -> Lazy[Case]:
+    """Return the labelled validation cases; none where no strategy looks at them."""
+    return job.view.labelled[: None if Spec(LESION) in job.strategies else 0]
 
 
 def _without_lesion(healthy: Lazy[Scan], name: str) -> Case:

@@ -200,6 +200,42 @@ def test_stored_thresholds_of_another_pipeline_are_refused(tmp_path: Path) -> No
         engine.run(TOY, tmp_path, Silent())
 
 
+@pytest.mark.parametrize(
+    ("part", "thresholds"),
+    [("val", ()), ("val", ("dice@lesion-val",)), ("labelled", ("dice@lesion-val",))],
+)
+def test_validation_scan_that_changed_before_the_run_went_on_is_an_error(
+    part: str,
+    thresholds: tuple[str, ...],
+    tmp_path: Path,
+    toy: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = Plan("toy", "toy", thresholds=thresholds)
+    engine.run(plan, tmp_path, Silent())
+    before = results_of(tmp_path)
+    set_record(tmp_path, status="running")
+    other = getattr(toy.ToyDataset(seed=1), part)()
+    monkeypatch.setattr(toy.ToyDataset, part, lambda _: other)
+
+    with pytest.raises(DataError, match="a validation scan changed"):
+        engine.run(plan, tmp_path, Silent())
+
+    assert results_of(tmp_path) == before
+
+
+def test_labelled_case_that_no_threshold_needs_may_change(
+    tmp_path: Path, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = engine.run(TOY, tmp_path, Silent())
+    set_record(tmp_path, status="running")
+    monkeypatch.setattr(toy.ToyDataset, "labelled", toy.ToyDataset(seed=1).labelled)
+
+    again = engine.run(TOY, tmp_path, Silent())
+
+    assert again.record["validation_hash"] == first.record["validation_hash"]
+
+
 def test_killed_run_keeps_the_seconds_it_had_spent(tmp_path: Path) -> None:
     # Each step gives three signs: the third step is begun, two are saved.
     with pytest.raises(PowerCut):
