@@ -82,7 +82,7 @@ def test_cells_differ_in_nothing_but_method_seed_preset_and_options() -> None:
     steps, cuts = "median:3", ("fixed:1",)
     plan = replace(TOY, preset="paper", limit=1, postprocess=steps, thresholds=cuts)
 
-    cells = grid(plan, ["toy", "ae"], [0, 1], {"toy": {"steps": 2}}, Path("out"))
+    cells = grid({"toy": plan}, ["toy", "ae"], [0, 1], {"toy": {"steps": 2}}, Path("out"))
 
     alike = [
         replace(cell.plan, method="toy", preset="paper", seed=0, options={})
@@ -99,7 +99,7 @@ def test_every_cell_and_every_baseline_has_the_protocol_that_is_asked_for(
     monkeypatch.setattr("uadbench.campaign.engine.run", run)
 
     with_baseline(plan, tmp_path, Silent())
-    cells = grid(plan, ["toy"], [0], {}, tmp_path)
+    cells = grid({"toy": plan}, ["toy"], [0], {}, tmp_path)
 
     assert [seen.method for seen in run.seen] == ["toy", BASELINE]
     every = [*run.seen, *(cell.plan for cell in cells)]
