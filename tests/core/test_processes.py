@@ -26,9 +26,15 @@ def start(*words: str, cwd: Path, **more: object) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_hear_interrupts,
         **more,  # type: ignore[call-overload]
     )
     return process
+
+
+def _hear_interrupts() -> None:
+    """Hear Ctrl-C, which what a shell starts in the background does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
