@@ -82,7 +82,8 @@ def test_cells_differ_in_nothing_but_method_seed_preset_and_options() -> None:
     steps, cuts = "median:3", ("fixed:1",)
     plan = replace(TOY, preset="paper", limit=1, postprocess=steps, thresholds=cuts)
 
-    cells = grid({"toy": plan}, ["toy", "ae"], [0, 1], {"toy": {"steps": 2}}, Path("out"))
+    options, out = {"toy": {"steps": 2}}, Path("out")
+    cells = grid({"toy": plan}, ["toy", "ae"], [0, 1], options, out)
 
     alike = [
         replace(cell.plan, method="toy", preset="paper", seed=0, options={})

@@ -26,8 +26,7 @@ def start(*words: str, cwd: Path, **more: object) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=_hear_interrupts,
-        **more,  # type: ignore[call-overload]
+        **{"preexec_fn": _hear_interrupts, **more},  # type: ignore[call-overload]
     )
     return process
 
