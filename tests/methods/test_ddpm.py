@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -177,6 +179,15 @@ def test_published_network_is_monai_s_with_attention_at_32_16_and_8_px() -> None
     assert network.num_head_channels[-1] * 2 == 64
     image = torch.zeros(1, 1, 64, 64)
     assert network(image, torch.tensor([250])).shape == image.shape
+
+
+def test_monai_is_imported_by_its_network_alone() -> None:
+    code = (
+        "import sys; from uadbench.methods.ddpm import AnoDDPM; "
+        "AnoDDPM(network='plain').make(); sys.exit('monai' in sys.modules)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize(

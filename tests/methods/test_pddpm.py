@@ -75,7 +75,7 @@ def test_network_sees_each_patch_noised_once_and_the_rest_clean() -> None:
 
     method.reconstruct(network, stack_of(images))
 
-    assert network.steps == [500] * 4 * len(images)
+    assert network.steps == [method.t] * 4 * len(images)
     changed = [inputs != method.scaled(images) for inputs in network.inputs]
     for changes, patch in zip(changed, patch_masks(32, 2), strict=True):
         assert not (changes & ~patch).any()
