@@ -21,7 +21,12 @@ from uadbench.results import FORMAT, Run
 from uadbench.views import PROTOCOLS, view
 
 # Options that make the contract quick to check; what they train is worth nothing.
-QUICK_DENOISING = {"size": 32, "steps": 2, "batch": 2, "sampling_steps": 2}
+QUICK_DENOISING: dict[str, object] = {
+    "size": 32,
+    "steps": 2,
+    "batch": 2,
+    "sampling_steps": 2,
+}
 QUICK_METHODS: dict[str, dict[str, object]] = {
     "ae": {"size": 32, "steps": 2, "batch": 2},
     "autoddpm": {**QUICK_DENOISING, "inpainting_steps": 2},
