@@ -94,7 +94,7 @@ class Ensemble:
     )
 
     runs: tuple[Path, ...] = Field(
-        (),
+        default=(),
         description="folders of its members' finished runs, of the same dataset; in "
         "compare, the other methods' of the same dataset and seed",
     )

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -214,14 +215,15 @@ def test_weights_are_those_of_torchs_own_loop(
         calls.setdefault(id(module), []).append(None)
         return calls[id(module)]
 
-    optimiser = {
+    optimisers: dict[str, Callable[..., torch.optim.Optimizer]] = {
         "adamw": lambda p: torch.optim.AdamW(
             p, lr=1e-2, weight_decay=decay, betas=(momentum, 0.999)
         ),
         "amsgrad": lambda p: torch.optim.Adam(
             p, lr=1e-2, weight_decay=decay, betas=(momentum, 0.999), amsgrad=True
         ),
-    }[kind](network.parameters())
+    }
+    optimiser = optimisers[kind](network.parameters())
     for number in range(20):
         indices = torch.tensor(draw_batch(0, number, 4, 80))
         optimiser.zero_grad()

@@ -87,27 +87,25 @@ def test_curves_of_more_methods_than_colours_are_told_apart_alike_in_each_panel(
     make_run: MakeRun,
 ) -> None:
     methods = [f"method{i}" for i in range(len(PALETTE) + 2)]
-    datasets = [{"name": n, "title": n, "options": {}} for n in ("a", "b")]
     runs = [
-        make_run(method=name, title=name, content=dataset["name"], record=record)
-        for dataset in datasets
-        for record in [{"dataset": dataset}]
+        make_run(method=name, title=name, content=data, record={"dataset": dataset})
+        for data in ("a", "b")
+        for dataset in [{"name": data, "title": data, "options": dict[str, str]()}]
         for name in methods
     ]
 
     figure = draw_curves(compare(runs), colours(methods))
 
+    legends = [axes.get_legend() for axes in figure.axes]
     looks = [
         [
-            (line.get_color(), line._dash_pattern)  # type: ignore[attr-defined]  # how it is drawn, without getter
-            for text, line in zip(
-                axes.get_legend().get_texts(),
-                axes.get_legend().get_lines(),
-                strict=True,
-            )
+            # How it is drawn; there is no getter.
+            (line.get_color(), vars(line)["_dash_pattern"])
+            for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)
             if text.get_text().startswith("method")
         ]
-        for axes in figure.axes
+        for legend in legends
+        if legend is not None
     ]
     assert len({str(look) for look in looks[0]}) == len(methods)
     assert looks[0] == looks[1]
