@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import Literal
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from .tensors import to_array
+from .perceptual import structural_similarity
 
 Residual = Literal["l1", "l2", "ssim"]
+WINDOW = 1.5  # px, standard deviation, Wang's
 
 
 def residual(how: Residual, images: Tensor, restored: Tensor) -> Tensor:
@@ -23,30 +22,16 @@ def residual(how: Residual, images: Tensor, restored: Tensor) -> Tensor:
     Args:
         how: one of the above.
         images: float (N, 1, S, S) of one scan, whose range of intensities the
-            similarity refers to; at least 11 px a side.
+            similarity refers to.
         restored: the same shape.
     """
     return RESIDUALS[how](images, restored)
 
 
 def _dissimilarity(images: Tensor, restored: Tensor) -> Tensor:
-    from skimage.metrics import structural_similarity
-
-    originals, copies = to_array(images[:, 0]), to_array(restored[:, 0])
-    maps = [
-        structural_similarity(  # type: ignore[no-untyped-call]
-            original,
-            copy,
-            # An image of one intensity has no range; any gives it a score.
-            data_range=float(np.ptp(originals)) or 1.0,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-            full=True,
-        )[1]
-        for original, copy in zip(originals, copies, strict=True)
-    ]
-    return 1 - torch.from_numpy(np.stack(maps)[:, None]).to(images)
+    # An image of one intensity has no range; any gives it a score.
+    extent = float(images.max() - images.min()) or 1.0
+    return 1 - structural_similarity(images / extent, restored / extent, WINDOW)
 
 
 RESIDUALS: dict[Residual, Callable[[Tensor, Tensor], Tensor]] = {
