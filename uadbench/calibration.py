@@ -81,15 +81,12 @@ class Healthy:
 
     def rate(self, threshold: float) -> float:
         """Return the fraction of voxels that a threshold leaves abnormal."""
-        if not self.maps:
-            return float(np.mean(np.concatenate(self.scores) >= threshold))
-        found = total = 0
-        for score, steps in self.maps:
-            inside = steps.scan.scored
-            mask = steps.mask((score >= threshold) & inside)
-            found += int(mask.sum())
-            total += int(inside.sum())
-        return found / total
+        if self.maps:
+            left = (steps.cut(score, threshold) for score, steps in self.maps)
+        else:
+            left = (scores >= threshold for scores in self.scores)
+        found = sum(int(np.count_nonzero(mask)) for mask in left)
+        return found / sum(scores.size for scores in self.scores)
 
 
 @dataclass
@@ -130,13 +127,7 @@ class Labelled:
         if self.maps:
             grid = grid[np.unique(np.linspace(0, len(grid) - 1, CUTS).astype(int))]
             counts = [
-                Counts.of(
-                    (
-                        steps.mask((score >= cut) & steps.scan.scored)[inside]
-                        for cut in grid
-                    ),
-                    labels,
-                )
+                Counts.of((steps.cut(score, cut)[inside] for cut in grid), labels)
                 for (score, inside, steps), (_, labels) in zip(
                     self.maps, self.voxels, strict=True
                 )

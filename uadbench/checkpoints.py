@@ -44,6 +44,11 @@ class FileCheckpoint:
         return FileCheckpoint(stem, self._saved)
 
 
+def count_parameters(state: Arrays) -> int:
+    """Return the numbers of a method's state that are parameters: no "_name"."""
+    return sum(array.size for name, array in state.items() if not name.startswith("_"))
+
+
 def save_arrays(path: Path, arrays: Arrays) -> None:
     """Write arrays as safetensors, all or nothing."""
     # safetensors writes the memory of an array as it lies: a transposed one would come

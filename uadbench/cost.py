@@ -15,17 +15,17 @@ import importlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
-from rich.console import Console
-from rich.table import Column, Table
 
 from uadbench import environment, options, registry
-from uadbench.errors import DataError, UsageError, check_known
+from uadbench.checkpoints import count_parameters
+from uadbench.console import table_console, table_of
+from uadbench.errors import UsageError, check_known
 from uadbench.members import has_members
 from uadbench.protocols import Context, Lazy, Method, Scan, Silent
 
@@ -34,8 +34,7 @@ Count = Callable[[], int]
 
 SIDE, PIXEL = 128, 1.875  # px, mm
 SLICE = f"{SIDE} x {SIDE} px of {PIXEL} mm"
-# A method takes one modality, or it translates between two.
-MODALITIES = (("FLAIR",), ("T1w", "FLAIR"))
+MODALITIES = ("T1ce", "T2", "T1w", "FLAIR")  # as many of the last as a method needs
 REPEATS, LONG = 5, 1.0  # a prediction that takes longer, in s, is timed once
 NOTE = (
     "FLOP: a multiplication and an addition are two; torch's matrix products, "
@@ -111,11 +110,7 @@ def measure(plugin: type[Method], name: str, preset: str, device: str) -> Cost:
         flop = count() - before
     return Cost(
         preset=preset,
-        parameters=sum(
-            array.size
-            for label, array in method.state().items()
-            if not label.startswith("_")
-        ),
+        parameters=count_parameters(method.state()),
         flop=flop or None,
         seconds=_fastest(lambda: list(method.predict([scan], Context(0, device)))),
         step_flop=one_step.flop,
@@ -124,14 +119,14 @@ def measure(plugin: type[Method], name: str, preset: str, device: str) -> Cost:
 
 def show(costs: dict[str, Any]) -> None:
     """Print what `describe` gives."""
-    console = Console(highlight=False)
+    console = table_console()
     gpu = costs["hardware"]["gpu"]
     threads = f"{costs['threads']} threads of {costs['hardware']['cpu']}"
     on = gpu or threads.replace("1 threads", "1 thread", 1)
     title = f"\ncost of a slice, {costs['slice']}, on {on}:"
     console.print(title, style="bold", markup=False, soft_wrap=True)
     titles = ("preset", "parameters", "GFLOP", "seconds", "GFLOP of a training step")
-    table = Table(*(Column(title, overflow="fold") for title in titles), box=None)
+    table = table_of(*titles)
     for cost in costs["presets"]:
         steps = [f"{label} {_giga(f)}" for label, f in cost["step_flop"].items()]
         table.add_row(
@@ -190,18 +185,11 @@ def _fitted(
     plugin: type[Method], name: str, preset: str, ctx: Context
 ) -> tuple[Method, Scan]:
     """Return a method after one step of each loop, and a scan that it takes."""
-
-    def fit(modalities: tuple[str, ...]) -> tuple[Method, Scan]:
-        method: Method = options.build(plugin, name, {}, preset or None)
-        train, val, test = (make_scan(part, modalities) for part in ("a", "b", "c"))
-        method.fit(_alone(train), _alone(val), ctx)
-        return method, test
-
-    *others, last = MODALITIES
-    for modalities in others:
-        with suppress(DataError):
-            return fit(modalities)
-    return fit(last)
+    method: Method = options.build(plugin, name, {}, preset or None)
+    needed = MODALITIES[-plugin.card.modalities :]
+    train, val, test = (make_scan(part, needed) for part in ("a", "b", "c"))
+    method.fit(_alone(train), _alone(val), ctx)
+    return method, test
 
 
 def _alone(scan: Scan) -> Lazy[Scan]:

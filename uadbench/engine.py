@@ -5,19 +5,18 @@ killed run goes on where it stopped, and ends with the same numbers, since every
 number has an address (seed, stage, scan) and not a place in a sequence.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from uadbench import environment, files, results, stages
-from uadbench.checkpoints import load_arrays
+from uadbench.checkpoints import count_parameters, load_arrays
 from uadbench.errors import DataError, UsageError
 from uadbench.plans import Job, Plan, resolve
 from uadbench.progress import Recorder
 from uadbench.protocols import Context, Monitor
-from uadbench.results import Run
+from uadbench.results import Run, differences
 from uadbench.timing import Stopwatch
 
 
@@ -91,7 +90,7 @@ def _begin(job: Job, folder: Path, *, overwrite: bool) -> dict[str, Any]:
 def _check_same(earlier: Run, settings: Mapping[str, Any]) -> None:
     changed = [
         f"{name} ({old!r}, now {new!r})"
-        for name, old, new in _differences(earlier.record, settings)
+        for name, old, new in differences(earlier.record, settings)
     ]
     if changed:
         msg = (
@@ -102,17 +101,6 @@ def _check_same(earlier: Run, settings: Mapping[str, Any]) -> None:
         raise UsageError(msg)
 
 
-def _differences(
-    old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
-) -> Iterator[tuple[str, object, object]]:
-    for name, value in new.items():
-        before = old.get(name)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
-            yield from _differences(before, value, f"{prefix}{name}.")
-        elif value != before:
-            yield f"{prefix}{name}", before, value
-
-
 def _note_changes(record: dict[str, Any], job: Job, monitor: Monitor) -> None:
     """Warn, in the record too, if a run goes on with other versions or hardware."""
     now = {
@@ -121,7 +109,7 @@ def _note_changes(record: dict[str, Any], job: Job, monitor: Monitor) -> None:
         "versions": environment.versions(),
         "git": environment.git_commit(),
     }
-    for name, old, new in _differences(record, now):
+    for name, old, new in differences(record, now):
         what = name.rpartition(".")[2].replace("_", " ")
         text = (
             f"The run went on with another {what}: {new}, before {old}. Its numbers "
@@ -149,9 +137,7 @@ def _note_validation(record: dict[str, Any], job: Job) -> None:
 def _finish(folder: Path, record: dict[str, Any]) -> None:
     learned = load_arrays(folder / "model.safetensors")
     record["status"] = "done"
-    record["parameters"] = sum(
-        array.size for name, array in learned.items() if not name.startswith("_")
-    )
+    record["parameters"] = count_parameters(learned)
     record["peak_memory_mib"] = round(environment.peak_memory_mib())
     record["data_hash"] = _data_hash(folder)
     files.write_json(folder / "run.json", record)
@@ -161,4 +147,4 @@ def _data_hash(folder: Path) -> str:
     """Return a hash of all test images and labels, by which runs know their like."""
     rows = files.read_rows(folder / "cases.csv")
     words = "\n".join(f"{row['case']} {row.get('content', '')}" for row in rows)
-    return hashlib.sha256(words.encode()).hexdigest()[:16]
+    return files.short_hash(words)

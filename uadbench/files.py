@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import hashlib
 import json
 import os
 import tempfile
@@ -72,6 +73,11 @@ def read_rows(path: Path) -> list[dict[str, object]]:
             {key: text if is_text(key) else _value(text) for key, text in row.items()}
             for row in csv.DictReader(handle)
         ]
+
+
+def short_hash(words: str) -> str:
+    """Return 16 hexadecimal digits that tell one text from another."""
+    return hashlib.sha256(words.encode()).hexdigest()[:16]
 
 
 def is_text(column: str) -> bool:

@@ -15,7 +15,7 @@ from uadbench import options, registry
 from uadbench.checkpoints import load_arrays
 from uadbench.errors import UsageError
 from uadbench.protocols import Arrays, Method
-from uadbench.results import Run
+from uadbench.results import Run, differences
 from uadbench.views import View
 
 OPTION = "runs"
@@ -103,18 +103,12 @@ def check(folders: Sequence[Path], config: Mapping[str, Any], view: View) -> Non
             msg = f"{folder}: comes twice among the runs. Give each once."
             raise UsageError(msg)
         known.add(place)
-        pairs = {
-            "dataset": (record["dataset"]["name"], config["dataset"]["name"]),
-            "protocol": (record["protocol"], config["protocol"]),
-            **_options(record["dataset"]["options"], config["dataset"]["options"]),
-        }
-        for name, (there, here) in pairs.items():
-            if there != here:
-                msg = (
-                    f"{folder}: was run with {name} {there}, here it is {here}. Give "
-                    "runs of the same dataset, with the same options and protocol."
-                )
-                raise UsageError(msg)
+        for name, there, here in differences(_setting(record), _setting(config)):
+            msg = (
+                f"{folder}: was run with {name} {there}, here it is {here}. Give "
+                "runs of the same dataset, with the same options and protocol."
+            )
+            raise UsageError(msg)
         for part, ids in subjects.items():
             if record["subjects"][part] != ids:
                 msg = (
@@ -124,11 +118,10 @@ def check(folders: Sequence[Path], config: Mapping[str, Any], view: View) -> Non
                 raise UsageError(msg)
 
 
-def _options(
-    there: Mapping[str, Any], here: Mapping[str, Any]
-) -> dict[str, tuple[object, object]]:
-    """Return both values of each option that a dataset has here."""
-    return {name: (there.get(name), value) for name, value in here.items()}
+def _setting(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what members have in common: dataset, protocol, the dataset's options."""
+    dataset, protocol = record["dataset"], record["protocol"]
+    return {"dataset": dataset["name"], "protocol": protocol, **dataset["options"]}
 
 
 def _finished(folder: Path) -> Run:

@@ -1,6 +1,5 @@
 """From what a user asks for to plugins that are loaded and options that are checked."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,6 +8,7 @@ from typing import Any
 from uadbench import environment, members, options, registry
 from uadbench.checks import check_view
 from uadbench.errors import DataError, UsageError, check_known
+from uadbench.files import short_hash
 from uadbench.postprocess import Pipeline
 from uadbench.protocols import Method
 from uadbench.specs import Spec
@@ -75,8 +75,7 @@ class Job:
     @property
     def pipeline(self) -> str:
         """A short hash of everything that shapes the scores."""
-        words = json.dumps(self.config, sort_keys=True)
-        return hashlib.sha256(words.encode()).hexdigest()[:16]
+        return short_hash(json.dumps(self.config, sort_keys=True))
 
 
 def describe(plan: Plan) -> dict[str, Any]:

@@ -125,6 +125,10 @@ class Processing:
             return score
         return np.where(self.kept, score, score[brain].min())
 
+    def cut(self, score: Score, threshold: float) -> Mask:
+        """Return what a threshold of processed scores leaves, in slices that count."""
+        return self.mask((score >= threshold) & self.scan.scored)
+
     def mask(self, mask: Mask) -> Mask:
         """Return a mask, bool (X, Y, Z), after all steps that concern it."""
         mask = mask & self.kept

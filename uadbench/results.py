@@ -143,6 +143,21 @@ class Run:
             return dict(arrays)
 
 
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, object, object]]:
+    """Yield each value of `new` that another record has not: name, old and new value.
+
+    Inner names come after those of what they are in: "dataset.options.seed".
+    """
+    for name, value in new.items():
+        before = old.get(name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            yield from differences(before, value, f"{prefix}{name}.")
+        elif value != before:
+            yield f"{prefix}{name}", before, value
+
+
 def find_runs(folder: Path) -> list[Run]:
     """Return the runs that a folder is or holds, by name; some may be unfinished.
 

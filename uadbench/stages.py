@@ -1,6 +1,5 @@
 """The four stages of a run; each returns at once if its result is in the run folder."""
 
-import hashlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -52,7 +51,7 @@ def validation_hash(job: Job) -> str:
         for cases in (_healthy(job), _needed(job))
         for case in cases
     ]
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
+    return files.short_hash("\n".join(words))
 
 
 def calibrate_thresholds(job: Job, folder: Path, ctx: Context) -> Thresholds:

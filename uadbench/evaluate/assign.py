@@ -7,7 +7,7 @@ The first rule that any file satisfies decides; two files that satisfy it are an
 3. the same BIDS examination: entities such as sub, ses, run; not desc, label, suffix,
 4. of two BIDS examinations one has all entities of the other (sub-1, sub-1_ses-2).
 
-Names that are not BIDS, such as nnU-Net's, know rules 1 and 2; where several$
+Names that are not BIDS, such as nnU-Net's, know rules 1 and 2; where several
 references have one name (A/mask.nii.gz, B/mask.nii.gz), rule 1 alone.
 """
 
