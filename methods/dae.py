@@ -33,6 +33,7 @@ from uadbench.protocols import Card
 
 from ._nn.coarse_noise import coarse_noise
 from ._nn.reconstruction import Reconstruction, Restored, Stack
+from ._nn.sizes import check_stride
 from ._nn.standardised_unet import StandardisedUNet
 from ._nn.training import Loss, Recipe, Step
 
@@ -82,14 +83,7 @@ class DenoisingAutoencoder(Reconstruction):
     def __post_init__(self) -> None:
         """Check the options against each other."""
         super().__post_init__()
-        stride = 2 ** (self.depth - 1)
-        if self.size % stride:
-            nearest = max(1, round(self.size / stride)) * stride
-            msg = (
-                f"dae: size {self.size} is no multiple of {stride}, by which this "
-                f"network shrinks the image. Set size={nearest} or a smaller depth."
-            )
-            raise UsageError(msg)
+        check_stride(self.name, self.size, 2 ** (self.depth - 1), "a smaller depth")
         if self.cells > self.size:
             msg = (
                 f"dae: noise on {self.cells} cells a side is no coarser than the image "

@@ -32,8 +32,8 @@ from torch.nn.functional import l1_loss
 from uadbench.errors import UsageError
 from uadbench.protocols import Card
 
-from ._nn.denoising import DEMO, Denoising, at_step
-from ._nn.diffusion import add_noise
+from ._nn.denoisers import at_step
+from ._nn.denoising import DEMO, Denoising
 from ._nn.noise import Kind
 from ._nn.reconstruction import Restored, Stack
 from ._nn.training import Loss, Step
@@ -76,21 +76,19 @@ class PatchedDDPM(Denoising):
 
     def loss(self, images: Tensor, brain: Tensor) -> Loss:
         """Return the absolute error of a random patch that was noised."""
-        alpha_bar = self.alpha_bar(images.device)
         patches = patch_masks(self.size, self.patches).to(images.device)
 
         def loss(network: nn.Module, step: Step) -> Tensor:
-            x_0 = self.scaled(images[step.indices])
-            t = self.random_steps(step)
-            x_t = add_noise(
-                x_0, self.drawn(x_0, step.generator), alpha_bar[t][:, None, None, None]
-            )
+            batch = self.noised_batch(images, step)
             chosen = torch.randint(
-                len(patches), t.shape, generator=step.generator, device=t.device
+                len(patches),
+                batch.t.shape,
+                generator=step.generator,
+                device=batch.t.device,
             )
             patch = patches[chosen]
-            output = network(torch.where(patch, x_t, x_0), t)
-            return l1_loss(output[patch], x_0[patch])
+            output = network(torch.where(patch, batch.x_t, batch.x_0), batch.t)
+            return l1_loss(output[patch], batch.x_0[patch])
 
         return loss
 

@@ -4,6 +4,7 @@ MONAI takes seconds to import and is imported when its network is made.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from uadbench.errors import UsageError
 
 from .plain_unet import PlainUNet
+from .sizes import check_attention, check_stride
 from .unet import Shape
 
 Kind = Literal["residual", "plain"]
@@ -51,22 +53,8 @@ class Design:
     def check(self, method: str) -> None:
         """Raise a UsageError, naming the method, if no network can look like this."""
         stride = self._folded * 2 ** (len(self.multipliers) - 1)
-        if self.size % stride:
-            nearest = max(1, round(self.size / stride)) * stride
-            msg = (
-                f"{method}: size {self.size} is no multiple of {stride}, by which this "
-                f"network shrinks the image. Set size={nearest} or fewer multipliers."
-            )
-            raise UsageError(msg)
-        for side in self.attention:
-            if side not in self._sides:
-                there = ", ".join(map(str, self._sides))
-                msg = (
-                    f"{method}: attention at {side} px, but the feature maps of this "
-                    f"network are {there or 'none that could have it'}. Set attention "
-                    "to some of these, or attention= for none."
-                )
-                raise UsageError(msg)
+        check_stride(method, self.size, stride)
+        check_attention(method, self.attention, self._sides)
         uneven = [width for width in self._widths if width % self.heads]
         if uneven:
             msg = (
@@ -141,3 +129,14 @@ class TimedPlainUNet(nn.Module):
             torch.cat([images, plane.expand_as(images)], dim=1)
         )
         return output
+
+
+def at_step(network: nn.Module, t: int) -> Callable[[Tensor], Tensor]:
+    """Return the network for images that all have had t noise steps."""
+
+    def network_at_t(images: Tensor) -> Tensor:
+        steps = torch.full((len(images),), t, device=images.device)
+        output: Tensor = network(images, steps)
+        return output
+
+    return network_at_t

@@ -1,6 +1,8 @@
 """What the diffusion methods have in common: options, scale, training, the way back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass as record
+from functools import lru_cache
 from itertools import pairwise
 from typing import ClassVar
 
@@ -12,7 +14,7 @@ from torch.nn.functional import mse_loss
 
 from uadbench.errors import UsageError
 
-from .denoisers import Design
+from .denoisers import Design, at_step
 from .denoisers import Kind as NetworkKind
 from .diffusion import add_noise, image_of, linear_alpha_bar, step_back
 from .noise import Kind as NoiseKind
@@ -36,6 +38,23 @@ DEMO = {
     "clip": 1.0,
 }
 BACKGROUND = {"p90": -3.0, "median": 0.0, "none": 0.0}  # by normalisation
+
+
+@record(frozen=True, eq=False)
+class Noised:
+    """A batch of images on the scale of the network, with noise.
+
+    Attributes:
+        x_0: without it, float (B, 1, S, S).
+        t: noise steps of each, int64 (B,).
+        eps: the noise, as x_0.
+        x_t: with it, as x_0.
+    """
+
+    x_0: Tensor
+    t: Tensor
+    eps: Tensor
+    x_t: Tensor
 
 
 @dataclass
@@ -119,16 +138,20 @@ class Denoising(Reconstruction):
 
     def loss(self, images: Tensor, brain: Tensor) -> Loss:
         """Return the squared error of the noise of a random step."""
-        alpha_bar = self.alpha_bar(images.device)
 
         def loss(network: nn.Module, step: Step) -> Tensor:
-            x_0 = self.scaled(images[step.indices])
-            t = self.random_steps(step)
-            eps = self.drawn(x_0, step.generator)
-            x_t = add_noise(x_0, eps, alpha_bar[t][:, None, None, None])
-            return mse_loss(network(x_t, t), eps)
+            batch = self.noised_batch(images, step)
+            return mse_loss(network(batch.x_t, batch.t), batch.eps)
 
         return loss
+
+    def noised_batch(self, images: Tensor, step: Step) -> Noised:
+        """Return a batch of the images, each after a random number of noise steps."""
+        x_0 = self.scaled(images[step.indices])
+        t = self.random_steps(step)
+        eps = self.drawn(x_0, step.generator)
+        alpha_bar = self.alpha_bar(images.device)[t][:, None, None, None]
+        return Noised(x_0, t, eps, add_noise(x_0, eps, alpha_bar))
 
     def scaled(self, images: Tensor) -> Tensor:
         """Return images on the scale of the network: background `darkest`, peak 1."""
@@ -142,8 +165,7 @@ class Denoising(Reconstruction):
 
     def alpha_bar(self, device: torch.device) -> Tensor:
         """Return the schedule, float (T + 1,)."""
-        exact = linear_alpha_bar(self.timesteps, self.first_beta, self.last_beta)
-        return exact.float().to(device)
+        return _schedule(self.timesteps, self.first_beta, self.last_beta, device)
 
     def random_steps(self, step: Step) -> Tensor:
         """Return one of 1 ... `train_t` for each image of a batch: int64 (B,)."""
@@ -212,12 +234,9 @@ class Denoising(Reconstruction):
         )
 
 
-def at_step(network: nn.Module, t: int) -> Callable[[Tensor], Tensor]:
-    """Return the network for images that all have had t noise steps."""
-
-    def network_at_t(images: Tensor) -> Tensor:
-        steps = torch.full((len(images),), t, device=images.device)
-        output: Tensor = network(images, steps)
-        return output
-
-    return network_at_t
+# Every step of every batch asks for it.
+@lru_cache(maxsize=4)
+def _schedule(
+    timesteps: int, first: float, last: float, device: torch.device
+) -> Tensor:
+    return linear_alpha_bar(timesteps, first, last).float().to(device)

@@ -6,9 +6,8 @@ from pydantic import Field, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from uadbench.errors import UsageError
-
 from .plain_unet import PlainUNet
+from .sizes import check_attention, check_stride
 from .unet import Norm, Shape, UNet
 
 Kind = Literal["residual", "plain"]
@@ -43,7 +42,11 @@ class UNetOptions:
 
     def check_unet(self, method: str, size: int) -> None:
         """Raise a UsageError, naming the method, if no network can have this shape."""
-        check(method, self.network, self._shape(1, size))
+        shape = self._shape(1, size)
+        check_stride(method, size, shape.stride)
+        levels = range(len(self.multipliers) if self.network == "residual" else 0)
+        sides = [size // self.stem // 2**level for level in levels]
+        check_attention(method, self.attention, sides)
 
     def _shape(self, inputs: int, size: int) -> Shape:
         return Shape(
@@ -57,28 +60,3 @@ class UNetOptions:
             self.dropout,
             self.stem,
         )
-
-
-def check(method: str, kind: Kind, shape: Shape) -> None:
-    """Raise a UsageError, naming the method, if no network can have this shape."""
-    if shape.size % shape.stride:
-        nearest = max(1, round(shape.size / shape.stride)) * shape.stride
-        msg = (
-            f"{method}: size {shape.size} is no multiple of {shape.stride}, by which "
-            f"this network shrinks the image. Set size={nearest} or fewer multipliers."
-        )
-        raise UsageError(msg)
-    sides = [
-        shape.size // shape.stem // 2**level for level in range(len(shape.multipliers))
-    ]
-    if kind == "plain":
-        sides = []
-    for side in shape.attention:
-        if side not in sides:
-            there = ", ".join(map(str, sides)) or "none that could have attention"
-            msg = (
-                f"{method}: attention at {side} px, but the feature maps of this "
-                f"network are {there}. Set attention to some of these, or attention= "
-                "for none."
-            )
-            raise UsageError(msg)

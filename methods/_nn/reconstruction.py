@@ -6,6 +6,7 @@ to slices and back, training, progress and storage are here.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass as record
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,11 +15,10 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from uadbench.errors import UsageError
 from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
 
+from .learning import TrainingOptions, learned
 from .scans import OneModality, SliceOptions, gather
-from .schedules import Schedule
 from .tensors import arrays_of, in_batches, load_arrays, to_array, to_device
 from .training import Loss, Recipe, Validation, generator_of, new_network, train
 
@@ -64,7 +64,7 @@ class Restored:
 
 
 @dataclass
-class Slicewise(SliceOptions):
+class Slicewise(TrainingOptions, SliceOptions):
     """A method with one network for single slices.
 
     A subclass gives `name`, `card`, its own options and the methods below that raise
@@ -74,9 +74,6 @@ class Slicewise(SliceOptions):
     name: ClassVar[str]
     card: ClassVar[Card]
 
-    batch: int = Field(32, ge=1, description="slices in a batch")
-    learning_rate: float = Field(1e-4, gt=0, description="the highest")
-    schedule: Schedule = Field("constant", description="of the learning rate")
     period: int = Field(
         0, ge=0, description="steps from the highest cosine rate to 0; 0: all"
     )
@@ -86,10 +83,6 @@ class Slicewise(SliceOptions):
         ge=0,
         description="epochs without a lower validation loss that end it; 0: all",
     )
-    average: float = Field(
-        0.999, ge=0, lt=1, description="decay of the weights' moving average"
-    )
-    clip: float = Field(0.0, ge=0, description="largest norm of the gradient; 0: any")
 
     def __post_init__(self) -> None:
         """Start without a network."""
@@ -123,15 +116,7 @@ class Slicewise(SliceOptions):
 
     def recipe(self) -> Recipe:
         """Return how the network is trained."""
-        return Recipe(
-            self.steps,
-            self.batch,
-            self.learning_rate,
-            self.schedule,
-            self.average,
-            self.clip,
-            self.period,
-        )
+        return replace(self.recipe_of(self.steps), period=self.period)
 
     def fit(self, train: Lazy[Scan], val: Lazy[Scan], ctx: Context) -> None:
         """Teach the network with healthy slices."""
@@ -193,10 +178,7 @@ class Slicewise(SliceOptions):
         )
 
     def _fitted(self) -> nn.Module:
-        if self._network is None:
-            msg = f"{self.name} has learned nothing yet: fit or restore it first."
-            raise UsageError(msg)
-        return self._network
+        return learned(self._network, self.name)
 
 
 @dataclass

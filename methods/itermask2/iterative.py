@@ -9,13 +9,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from uadbench.errors import UsageError
 from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
 from uadbench.slices import Normalisation, Slices
 
+from .._nn.learning import TrainingOptions, learned
 from .._nn.networks import UNetOptions
 from .._nn.scans import OneModality, SliceOptions, gather
-from .._nn.schedules import Schedule
 from .._nn.tensors import (
     arrays_of,
     in_batches,
@@ -25,7 +24,6 @@ from .._nn.tensors import (
 )
 from .._nn.training import (
     Loss,
-    Recipe,
     generator_of,
     new_network,
     train,
@@ -57,7 +55,7 @@ class Learned:
 
 
 @dataclass
-class Iterative(UNetOptions, OneModality, SliceOptions):
+class Iterative(TrainingOptions, UNetOptions, OneModality, SliceOptions):
     """Shrinks a mask onto what a healthy brain does not explain.
 
     A subclass gives `name`, `card`, `inputs` and the condition.
@@ -71,15 +69,11 @@ class Iterative(UNetOptions, OneModality, SliceOptions):
 
     normalisation: Normalisation = Field("p90", description="scale of the intensity")
 
-    batch: int = Field(32, ge=1, description="slices in a batch")
-    learning_rate: float = Field(1e-4, gt=0, description="the highest, AdamW")
-    schedule: Schedule = Field("constant", description="of the learning rate")
     first_steps: int = Field(150_000, ge=1, description="updates of the first step")
     steps: int = Field(150_000, ge=1, description="updates of the reconstructor")
     average: float = Field(
         0.9999, ge=0, lt=1, description="decay of the weights' moving average"
     )
-    clip: float = Field(0.0, ge=0, description="largest norm of the gradient; 0: any")
 
     quantile: float = Field(
         0.8, gt=0, lt=1, description="part of the healthy masked error below threshold"
@@ -161,13 +155,8 @@ class Iterative(UNetOptions, OneModality, SliceOptions):
         return new_network(lambda: self.new_unet(channels, self.size), seed, device)
 
     def _train(self, name: str, loss: Loss, count: int, ctx: Context) -> nn.Module:
-        recipe = Recipe(
-            self.first_steps if name == "first_step" else self.steps,
-            self.batch,
-            self.learning_rate,
-            self.schedule,
-            self.average,
-            self.clip,
+        recipe = self.recipe_of(
+            self.first_steps if name == "first_step" else self.steps
         )
         network = self._new(name, ctx.seed, ctx.device)
         return train(network, loss, recipe, count, ctx, name)
@@ -179,10 +168,7 @@ class Iterative(UNetOptions, OneModality, SliceOptions):
         return to_device(healthy.images, healthy.brain, ctx.device)
 
     def _fitted(self) -> Learned:
-        if self._learned is None:
-            msg = f"{self.name} has learned nothing yet: fit or restore it first."
-            raise UsageError(msg)
-        return self._learned
+        return learned(self._learned, self.name)
 
 
 def _prediction(
