@@ -76,13 +76,22 @@ def save_shown(
     case: Case,
     prediction: Prediction,
     masks: Mapping[str, NDArray[np.bool_]],
+    modality: str,
 ) -> None:
-    """Write the slice of a case that figures show, with the method's extras of it."""
+    """Write the slice of a case that figures show, with the method's extras of it.
+
+    Args:
+        folder: of the run.
+        case: what was predicted.
+        prediction: of the case.
+        masks: by threshold; the headline's is shown.
+        modality: the one of the scan's modalities that is shown.
+    """
     scan = case.scan
     z = shown_slice(case)
     volumes: dict[str, NDArray[Any]] = {
         **prediction.extras,
-        "image": scan.image[0],
+        "image": scan.image[scan.modalities.index(modality)],
         "brain": scan.brain,
         "lesion": case.lesion,
         "score": prediction.score,

@@ -14,6 +14,7 @@ from uadbench.calibration import Healthy, Labelled, calibrate, own_mask
 from uadbench.checkpoints import FileCheckpoint, load_arrays, save_arrays
 from uadbench.checks import check_scan
 from uadbench.errors import ContractError, DataError
+from uadbench.modalities import scored_modality
 from uadbench.oracle import candidates
 from uadbench.plans import Job
 from uadbench.prediction import Failure, Success, predict_cases
@@ -148,7 +149,9 @@ def _settle(
     readings = [read(case.scan, prediction, v, thresholds) for v in job.variants]
     masks = {name: mask for r in readings for name, mask in r.masks.items()}
     maps.save_maps(folder, job.label, case.scan, prediction.score, masks, thresholds)
-    maps.save_shown(folder, case, prediction, masks)
+    options = job.config["method"]["options"]
+    modality = scored_modality(options, case.scan.modalities)
+    maps.save_shown(folder, case, prediction, masks, modality)
     return evaluation.score_case(case, subject, readings, prediction.extras)
 
 

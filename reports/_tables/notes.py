@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from uadbench.inference import few_subjects
+from uadbench.modalities import OPTIONS, scored_modality
 from uadbench.results import Run
 
 from .comparison import BASELINE, HEADLINE, Comparison
@@ -13,8 +14,6 @@ from .formats import p_value
 UNRANKED = "†"
 # Rates differ from scan to scan by more than the voxels of each suggest.
 FEW_SCANS = 30
-# Options by which methods name the modality that they score; without one, the first.
-SCORED = ("modality", "source")
 INTENSITY = "the intensity threshold"
 SUPERVISION = {
     "none": "no threshold is chosen",
@@ -141,9 +140,9 @@ def _modalities(comparison: Comparison) -> list[str]:
         record = entry.runs[0].record
         names = record.get("modalities", [])
         options = record["method"]["options"]
-        chosen = [options[option] for option in SCORED if option in options]
-        if len(names) > 1 and chosen:
-            rows.setdefault(chosen[0] or names[0], []).append(entry.title)
+        if len(names) > 1 and not set(OPTIONS).isdisjoint(options):
+            chosen = scored_modality(options, names)
+            rows.setdefault(chosen, []).append(entry.title)
     if not rows:
         return []
     scored = "; ".join(f"{name} by {', '.join(who)}" for name, who in rows.items())

@@ -191,6 +191,7 @@ def test_shown_slice_has_the_case_the_prediction_and_the_extras(
         case,
         replace(prediction, extras=extras),
         masks_of(case, prediction, CUTS),
+        *case.scan.modalities,
     )
 
     z, scored = shown_slice(case), case.scan.scored
@@ -215,7 +216,8 @@ def test_shown_slice_of_a_method_without_mask_has_no_own(
     tmp_path: Path, case: Case, prediction: Prediction
 ) -> None:
     blind = replace(prediction, mask=None)
-    save_shown(tmp_path, case, blind, masks_of(case, blind, BLIND))
+    masks = masks_of(case, blind, BLIND)
+    save_shown(tmp_path, case, blind, masks, *case.scan.modalities)
 
     assert "own" not in Run(tmp_path, {}).shown(case.scan.id)
 
@@ -230,10 +232,24 @@ def test_extras_cannot_pass_for_the_reference(
         case,
         replace(prediction, extras=extras),
         masks_of(case, prediction, BLIND),
+        *case.scan.modalities,
     )
 
     shown = Run(tmp_path, {}).shown(case.scan.id)
     np.testing.assert_array_equal(shown["lesion"], case.lesion[..., shown_slice(case)])
+
+
+def test_modality_that_was_scored_is_shown(
+    tmp_path: Path, case: Case, prediction: Prediction
+) -> None:
+    image = np.concatenate([case.scan.image, -case.scan.image])
+    scan = replace(case.scan, image=image, modalities=("FLAIR", "T1w"))
+    masks = masks_of(case, prediction, CUTS)
+
+    save_shown(tmp_path, replace(case, scan=scan), prediction, masks, "T1w")
+
+    shown = Run(tmp_path, {}).shown(scan.id)
+    np.testing.assert_array_equal(shown["image"], image[1, ..., shown_slice(case)])
 
 
 def test_raw_intensities_of_any_size_are_shown(
@@ -246,6 +262,7 @@ def test_raw_intensities_of_any_size_are_shown(
         replace(case, scan=bright),
         prediction,
         masks_of(case, prediction, CUTS),
+        *case.scan.modalities,
     )
 
     shown = Run(tmp_path, {}).shown(case.scan.id)
