@@ -13,7 +13,11 @@ only A is used.
 
 Differs from the original code in:
 
-- Both networks learn from the same batches; there, in two runs of the program.
+- Both networks learn from the same batches, and a gradient is clipped by its norm over
+  both; there, in two runs of the program, without clipping.
+- The backward network has weights of its own, and both have those at the end. The
+  sampling script there gives both networks the forward weights of an earlier step, so
+  that its results are those of no cycle.
 - Group normalisation has 8 groups; there, 16.
 - The score is the plain squared error. There, errors are scaled by the extremes of the
   whole test set, so that one image changes the score of every other.
@@ -86,7 +90,7 @@ class CyclicUNet(UNetOptions, Slicewise):
     card: ClassVar[Card] = Card(
         title="Cyclic U-Net",
         reference="Liang et al. 2023, arXiv:2308.16150",
-        licence="not stated in our sources",
+        licence="MIT (original code; none of it is used)",
         presets={"paper": {}, "demo": DEMO},
         modalities=2,
     )

@@ -59,7 +59,7 @@ class AnoDDPM(Denoising):
     card: ClassVar[Card] = Card(
         title="AnoDDPM",
         reference="Wyatt et al., CVPR workshops 2022",
-        licence="not stated in our sources",
+        licence="MIT (original code; none of it is used)",
         presets={"paper": PAPER, "demo": QUICK},
     )
 

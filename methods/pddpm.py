@@ -51,7 +51,7 @@ class PatchedDDPM(Denoising):
     card: ClassVar[Card] = Card(
         title="pDDPM",
         reference="Behrendt et al., MIDL 2023, arXiv:2303.03758",
-        licence="not stated in our sources",
+        licence="none stated (original code; none of it is used)",
         presets={"paper": PAPER, "demo": QUICK},
     )
     darkest: ClassVar[float] = 0.0

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from uadbench.protocols import Arrays
@@ -13,10 +13,23 @@ from .optimisers import Optimiser, load_moments, moments_of
 from .stopping import Best
 from .tensors import arrays_of, load_arrays
 
+TensorList = tuple[Tensor, ...] | list[Tensor]
+
 
 def averaged(network: nn.Module, decay: float) -> AveragedModel:
-    """Return the exponential moving average of a network's weights and buffers."""
-    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # not annotated
+    """Return the exponential moving average of a network's weights and buffers.
+
+    After n updates the decay is at most (1 + n) / (10 + n), so that a training of few
+    steps does not end with its first weights.
+    """
+
+    def average(
+        averages: TensorList, current: TensorList, updates: Tensor | int
+    ) -> None:
+        n = int(updates)
+        update = get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))  # type: ignore[no-untyped-call]  # not annotated
+        update(averages, current, updates)
+
     return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
 

@@ -25,6 +25,7 @@ from .stopping import Best
 from .tensors import repeatable
 
 LOG_EVERY = 25  # steps
+SAVE_EVERY = 10.0  # seconds between checkpoints
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,6 @@ def train(
     count: int,
     ctx: Context,
     label: str,
-    save_every: float = 10.0,
     validation: Validation | None = None,
 ) -> nn.Module:
     """Return the moving average of the network's weights after training, in eval mode.
@@ -109,7 +109,6 @@ def train(
         count: number of images to draw from.
         ctx: its seed decides everything random, its checkpoint keeps the state.
         label: name of the network for progress and curve.
-        save_every: seconds between checkpoints.
         validation: ends the training early; None: nothing does.
     """
     device = torch.device(ctx.device)
@@ -135,7 +134,7 @@ def train(
                 found = _mean_loss(average, validation, recipe.batch, ctx)
                 ctx.monitor.log(f"{label}/validation", found, number)
                 best.judge(found, average)
-            if last or best.given_up or time.monotonic() - saved >= save_every:
+            if last or best.given_up or time.monotonic() - saved >= SAVE_EVERY:
                 ctx.checkpoint.save(state.arrays(number + 1))
                 saved = time.monotonic()
             if best.given_up:
@@ -153,7 +152,7 @@ def new_network(make: Callable[[], nn.Module], seed: int, device: str) -> nn.Mod
     """Return a network on a device, its first weights drawn from the seed."""
     # Layers draw from torch's own generator and no other.
     with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         network = make()
     placed: nn.Module = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # not annotated
     return placed

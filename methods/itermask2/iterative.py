@@ -95,9 +95,12 @@ class Iterative(TrainingOptions, UNetOptions, OneModality, SliceOptions):
     def fit(self, train: Lazy[Scan], val: Lazy[Scan], ctx: Context) -> None:
         """Train both networks, then find the threshold on healthy validation slices."""
         images, brain = self._gather(train, ctx, "training")
+        # Before hours of training, so that what is wrong with them shows now.
+        healthy = self._gather(val, ctx, "validation")
+        pixel, condition = self.field / self.size, self.condition()
         losses = {
-            "first_step": first_step_loss(images, brain, self.condition()),
-            "reconstructor": reconstructor_loss(images, brain, self.condition()),
+            "first_step": first_step_loss(images, brain, condition),
+            "reconstructor": reconstructor_loss(images, brain, pixel, condition),
         }
         networks = {
             name: self._train(name, loss, len(images), ctx.child(name))
@@ -105,8 +108,9 @@ class Iterative(TrainingOptions, UNetOptions, OneModality, SliceOptions):
         }
         errors, masks = healthy_errors(
             networks["reconstructor"],
-            *self._gather(val, ctx, "validation"),
-            self.condition(),
+            *healthy,
+            pixel,
+            condition,
             generator_of(ctx.child("threshold").seed, ctx.device),
             self.batch,
         )

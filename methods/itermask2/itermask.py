@@ -36,7 +36,7 @@ class IterMask(Iterative):
     card: ClassVar[Card] = Card(
         title="IterMask",
         reference="Liang et al., MICCAI 2024, arXiv:2406.02422, ablation",
-        licence="not stated in our sources",
+        licence="MIT (code of IterMask2; none of it is used)",
         presets={
             "paper": {},
             "demo": {name: v for name, v in DEMO.items() if name != "radius"},

@@ -1,8 +1,8 @@
 """Random training masks: clusters of squares in the brain, in three regimes.
 
-The published law is written for 240 px slices. Here every length scales with the image,
+The published law is written for slices of 240 px of 1 mm. Here every length is in mm,
 and the number of squares makes up for the rounding of their sides, so that the masked
-part of the brain follows one law at every size: on an elliptic brain 0.22 on average in
+part of the brain follows one law on every grid: on an elliptic brain 0.22 on average in
 the two large regimes (5 to 95 %: 0.08 to 0.41), 0.04 in the small one (0.02 to 0.06).
 """
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-SIDE = 240  # px of the slices that the law was written for
 VARIANCE = (0.3, 10.0)
+PARTS = 2**40  # of a weight of 1
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Regime:
     """How far the squares of one mask spread, and how many there are.
 
     Attributes:
-        spread: standard deviation in px of a 240 px slice where the variance is 1.
-        squares: bounds of the number of 4 px squares, for each unit of sqrt(c11 c22).
+        spread: standard deviation in mm where the variance is 1.
+        squares: bounds of the number of 4 mm squares, for each unit of sqrt(c11 c22).
     """
 
     spread: float
@@ -31,18 +31,22 @@ class Regime:
 LARGE = Regime(10.0, (100.0, 200.0))
 SMALL = Regime(2.5, (5.0, 20.0))
 REGIMES = (LARGE, LARGE, SMALL)
-# Side in px of a 240 px slice: bounds of the number, whatever the regime.
+# Side in mm: bounds of the number, whatever the regime.
 EXTRA_SQUARES = {8: (5.0, 10.0), 16: (3.0, 10.0)}
 MOST = int(REGIMES[0].squares[1] * VARIANCE[1])
 
 
 def random_masks(
-    brain: Tensor, generator: torch.Generator, regimes: tuple[Regime, ...] = REGIMES
+    brain: Tensor,
+    pixel: float,
+    generator: torch.Generator,
+    regimes: tuple[Regime, ...] = REGIMES,
 ) -> Tensor:
     """Return one random mask for each brain: bool (B, 1, S, S), inside the brain.
 
     Args:
         brain: bool (B, 1, S, S), none of them empty.
+        pixel: side in mm.
         generator: on the device of `brain`.
         regimes: each mask draws one of these, all equally likely.
     """
@@ -55,7 +59,6 @@ def random_masks(
         side: draws.uniform(*bounds) for side, bounds in EXTRA_SQUARES.items()
     }
 
-    pixel = SIDE / brain.shape[-1]
     offsets = _offsets(brain, draws) * pixel / spread[:, None, None, None]
     density = _density(offsets, row_variance, column_variance, covariance, brain)
     mask = torch.zeros_like(brain)
@@ -93,12 +96,17 @@ class _Draws:
 
     def index(self, weights: Tensor, number: int) -> Tensor:
         """Return indices drawn with probability proportional to (B, K): (B, number)."""
-        levels = weights.cumsum(1)
+        # In whole numbers, since on CUDA sums of fractions differ from run to run.
+        levels = (weights * PARTS).long().cumsum(1)
         unit = torch.rand(
-            (self.batch, number), generator=self.generator, device=self.device
+            (self.batch, number),
+            generator=self.generator,
+            device=self.device,
+            dtype=torch.float64,
         )
+        drawn = (unit * levels[:, -1:]).long()
         # Rounding can carry a draw past the last level.
-        found = torch.searchsorted(levels, unit * levels[:, -1:], right=True)
+        found = torch.searchsorted(levels, drawn, right=True)
         return found.clamp(max=weights.shape[1] - 1)
 
 

@@ -11,11 +11,12 @@ Differs from the original code in:
 
 - Masks stay hard. There, brain, lesion and training masks are area-resized into
   fractions, and any fraction of a lesion pixel counts as lesion.
-- The training masks scale with the image; there, 240 px are written into the law.
+- The training masks are in mm; there, slices of 240 px are written into the law.
 - The score is the plain squared error. There, errors are scaled by the extremes of the
   whole test set, so that one image changes the score of every other.
 - No label is seen. There, the reported threshold is the best one on the test labels.
-- The exponential moving average of the weights is used; there, it is made and left.
+- The exponential moving average of the weights at the end is used; there, it is made
+  and left, and the tests load the weights after 90,000 updates.
 - The seed decides everything; there, it is read and left, and the masks repeat in
   every epoch.
 - The masks on which the threshold is found are seeded, and hard too. There, fractional
@@ -72,7 +73,7 @@ class IterMask2(Iterative):
     card: ClassVar[Card] = Card(
         title="IterMask2",
         reference="Liang et al., MICCAI 2024, arXiv:2406.02422",
-        licence="not stated in our sources",
+        licence="MIT (original code; none of it is used)",
         presets={"paper": {}, "demo": DEMO},
     )
     inputs: ClassVar[dict[str, int]] = {"first_step": 1, "reconstructor": 2}

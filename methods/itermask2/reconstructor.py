@@ -27,7 +27,9 @@ def first_step_loss(images: Tensor, brain: Tensor, condition: Condition) -> Loss
     return loss
 
 
-def reconstructor_loss(images: Tensor, brain: Tensor, condition: Condition) -> Loss:
+def reconstructor_loss(
+    images: Tensor, brain: Tensor, pixel: float, condition: Condition
+) -> Loss:
     """Return the loss of the reconstructor: masked image and condition -> image.
 
     All pixels count, those of the background and those that were never masked too.
@@ -35,12 +37,13 @@ def reconstructor_loss(images: Tensor, brain: Tensor, condition: Condition) -> L
     Args:
         images: healthy, float (N, 1, S, S).
         brain: bool, the same shape.
+        pixel: side in mm.
         condition: what else is known of an image.
     """
 
     def loss(network: nn.Module, step: Step) -> Tensor:
         batch = images[step.indices]
-        masks = random_masks(brain[step.indices], step.generator)
+        masks = random_masks(brain[step.indices], pixel, step.generator)
         noise = noise_like(batch, step.generator)
         inputs = masked_input(batch, masks, condition(batch), noise)
         return mse_loss(network(inputs), batch)
@@ -52,12 +55,18 @@ def healthy_errors(
     network: nn.Module,
     images: Tensor,
     brain: Tensor,
+    pixel: float,
     condition: Condition,
     generator: torch.Generator,
     batch: int,
 ) -> tuple[Tensor, Tensor]:
     """Return squared errors and random masks of healthy images: (N, 1, S, S) each."""
-    masks = random_masks(brain, generator)
-    noise = noise_like(images, generator)
-    inputs = masked_input(images, masks, condition(images), noise)
-    return (images - in_batches(network, inputs, batch)) ** 2, masks
+    errors, masks = [], []
+    for part, inside in zip(
+        torch.split(images, batch), torch.split(brain, batch), strict=True
+    ):
+        masks.append(random_masks(inside, pixel, generator))
+        noise = noise_like(part, generator)
+        inputs = masked_input(part, masks[-1], condition(part), noise)
+        errors.append((part - in_batches(network, inputs, batch)) ** 2)
+    return torch.cat(errors), torch.cat(masks)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from uadbench.methods._nn import training
 from uadbench.protocols import Arrays, Lazy, Scan
 
 SHAPE = (36, 40, 3)
@@ -110,3 +111,9 @@ def diary() -> type[Diary]:
 def killed() -> type[KilledError]:
     """What the diary raises."""
     return KilledError
+
+
+@pytest.fixture
+def saved_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make trainings keep a checkpoint of every step."""
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)

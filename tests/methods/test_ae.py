@@ -98,28 +98,6 @@ def test_state_is_all_that_a_prediction_needs(
     np.testing.assert_array_equal(got.score, expected.score)
 
 
-def test_a_killed_fit_ends_with_the_same_weights(
-    scans: Callable[..., Lazy[Scan]],
-    kept: Kept,
-    diary: type[Diary],
-    killed: type[Exception],
-) -> None:
-    undisturbed, resumed = build(), build()
-    undisturbed.fit(scans("a", "b"), scans("c"), Context(3))
-
-    with pytest.raises(killed):
-        build().fit(
-            scans("a", "b"),
-            scans("c"),
-            Context(3, checkpoint=kept, monitor=diary(("ae", 4))),
-        )
-    resumed.fit(scans("a", "b"), scans("c"), Context(3, checkpoint=kept))
-
-    expected, got = undisturbed.state(), resumed.state()
-    for key, value in expected.items():
-        np.testing.assert_array_equal(got[key], value, err_msg=key)
-
-
 def test_training_stops_early_and_resumes_to_the_same_weights(
     scans: Callable[..., Lazy[Scan]],
     kept: Kept,

@@ -144,28 +144,6 @@ def test_a_bright_lesion_is_taken_for_noise(
     assert 19 <= highest[1] <= 25
 
 
-def test_a_killed_fit_ends_with_the_same_weights(
-    scans: Callable[..., Lazy[Scan]],
-    kept: Kept,
-    diary: type[Diary],
-    killed: type[Exception],
-) -> None:
-    undisturbed, resumed = build(), build()
-    undisturbed.fit(scans("a", "b"), scans("c"), Context(3))
-
-    with pytest.raises(killed):
-        build().fit(
-            scans("a", "b"),
-            scans("c"),
-            Context(3, checkpoint=kept, monitor=diary(("dae", 4))),
-        )
-    resumed.fit(scans("a", "b"), scans("c"), Context(3, checkpoint=kept))
-
-    expected, got = undisturbed.state(), resumed.state()
-    for key, value in expected.items():
-        np.testing.assert_array_equal(got[key], value, err_msg=key)
-
-
 def test_paper_preset_is_the_published_training() -> None:
     paper = options.build(DenoisingAutoencoder, "dae", {}, "paper")
 

@@ -10,22 +10,25 @@ from uadbench.methods.itermask2.masks import LARGE, SMALL, Regime, random_masks
 STATED = {LARGE: (0.22, 0.08, 0.41), SMALL: (0.04, 0.02, 0.06)}
 
 
-def ellipse(size: int) -> NDArray[np.bool_]:
-    line = (np.arange(size) + 0.5) / size - 0.5
-    return (line[:, None] / 0.36) ** 2 + (line[None] / 0.29) ** 2 < 1
+def ellipse(size: int, field: float = 240.0) -> NDArray[np.bool_]:
+    """Return a brain of 173 x 139 mm in a slice of some mm a side."""
+    line = ((np.arange(size) + 0.5) / size - 0.5) * field
+    return (line[:, None] / 86.4) ** 2 + (line[None] / 69.6) ** 2 < 1
 
 
-def brains(count: int, size: int) -> Tensor:
-    return torch.from_numpy(ellipse(size)).expand(count, 1, size, size)
+def brains(count: int, size: int, field: float = 240.0) -> Tensor:
+    return torch.from_numpy(ellipse(size, field)).expand(count, 1, size, size)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def masked_parts(size: int, regime: Regime, count: int) -> NDArray[np.float64]:
-    brain = brains(count, size)
-    masks = random_masks(brain, seeded(), (regime,))
+def masked_parts(
+    size: int, field: float, regime: Regime, count: int
+) -> NDArray[np.float64]:
+    brain = brains(count, size, field)
+    masks = random_masks(brain, field / size, seeded(), (regime,))
     return (masks.sum((1, 2, 3)) / brain.sum((1, 2, 3))).double().numpy()
 
 
@@ -65,14 +68,14 @@ def row_widths(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(square - mean**2))
 
 
-@pytest.mark.parametrize("size", [64, 128])
+@pytest.mark.parametrize(("size", "field"), [(64, 240), (128, 240), (64, 192)])
 @pytest.mark.parametrize("regime", [LARGE, SMALL])
 def test_masked_part_of_the_brain_follows_the_stated_law(
-    regime: Regime, size: int
+    regime: Regime, size: int, field: float
 ) -> None:
     mean, low, high = STATED[regime]
 
-    parts = masked_parts(size, regime, 300)
+    parts = masked_parts(size, field, regime, 300)
 
     assert parts.mean() == pytest.approx(mean, rel=0.2)
     assert np.quantile(parts, 0.05) == pytest.approx(low, rel=0.3, abs=0.005)
@@ -85,7 +88,7 @@ def test_masks_agree_with_the_slow_twin(regime: Regime) -> None:
     brain = ellipse(240)
     twins = np.stack([slow_twin(rng, brain, regime is SMALL) for _ in range(80)])
 
-    masks = random_masks(brains(120, 240), seeded(), (regime,))[:, 0].numpy()
+    masks = random_masks(brains(120, 240), 1.0, seeded(), (regime,))[:, 0].numpy()
 
     twin_parts, parts = (m.sum((1, 2)) / brain.sum() for m in (twins, masks))
     twin_widths, widths = (row_widths(m) for m in (twins, masks))
@@ -98,7 +101,7 @@ def test_masks_agree_with_the_slow_twin(regime: Regime) -> None:
 def test_two_thirds_of_the_masks_are_large() -> None:
     brain = brains(900, 64)
 
-    masks = random_masks(brain, seeded())
+    masks = random_masks(brain, 3.75, seeded())
 
     parts = masks.sum((1, 2, 3)) / brain.sum((1, 2, 3))
     # 0.07 lies between the regimes; 5 % of the large masks lie below it.
@@ -108,7 +111,7 @@ def test_two_thirds_of_the_masks_are_large() -> None:
 def test_masks_are_hard_and_inside_the_brain() -> None:
     brain = brains(16, 64)
 
-    masks = random_masks(brain, seeded())
+    masks = random_masks(brain, 3.75, seeded())
 
     assert masks.dtype == torch.bool
     assert masks.shape == brain.shape
@@ -117,15 +120,15 @@ def test_masks_are_hard_and_inside_the_brain() -> None:
 
 
 def test_masks_differ_within_a_batch_and_repeat_with_the_seed() -> None:
-    first = random_masks(brains(4, 64), seeded())
+    first = random_masks(brains(4, 64), 3.75, seeded())
 
     assert not torch.equal(first[0], first[1])
-    assert torch.equal(first, random_masks(brains(4, 64), seeded()))
-    assert not torch.equal(first, random_masks(brains(4, 64), seeded(1)))
+    assert torch.equal(first, random_masks(brains(4, 64), 3.75, seeded()))
+    assert not torch.equal(first, random_masks(brains(4, 64), 3.75, seeded(1)))
 
 
 def test_a_brain_of_one_pixel_is_masked() -> None:
     brain = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
     brain[..., 10, 20] = True
 
-    assert torch.equal(random_masks(brain, seeded()), brain)
+    assert torch.equal(random_masks(brain, 3.75, seeded()), brain)

@@ -21,6 +21,8 @@ TRAINED, HELD_OUT = IMAGES[:6], IMAGES[6:]
 # Six images are an epoch of three steps.
 RECIPE = Recipe(90, 2, 3e-2, average=0.5)
 
+pytestmark = pytest.mark.usefixtures("saved_after_every_step")
+
 
 def make_network() -> nn.Module:
     """Return a network that soon knows six images by heart."""
@@ -50,9 +52,7 @@ def loss_of(images: Tensor) -> Any:
 
 def fit(ctx: Context, patience: int = 4, recipe: Recipe = RECIPE) -> nn.Module:
     validation = Validation(loss_of(HELD_OUT), 10, patience)
-    return train(
-        make_network(), loss_of(TRAINED), recipe, 6, ctx, "net", 0.0, validation
-    )
+    return train(make_network(), loss_of(TRAINED), recipe, 6, ctx, "net", validation)
 
 
 @pytest.fixture

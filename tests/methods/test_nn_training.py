@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from uadbench.methods._nn import training
 from uadbench.methods._nn.optimisers import Optimiser
 from uadbench.methods._nn.tensors import arrays_of
 from uadbench.methods._nn.training import (
@@ -26,6 +27,8 @@ Diary: TypeAlias = Any
 IMAGES = torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 RECIPE = Recipe(30, 4, 1e-2, "one-cycle", average=0.9, clip=1.0)
 AMSGRAD = Recipe(30, 4, 1e-2, "cosine", 0.9, period=7, optimiser="amsgrad", decay=0.1)
+
+pytestmark = pytest.mark.usefixtures("saved_after_every_step")
 
 
 def make_network() -> nn.Module:
@@ -49,11 +52,9 @@ def loss(network: nn.Module, step: Step) -> Tensor:
     return mse_loss(network(batch + 0.1 * noise), batch)
 
 
-def fit(
-    ctx: Context, recipe: Recipe = RECIPE, save_every: float = 0.0
-) -> dict[str, np.ndarray[Any, Any]]:
+def fit(ctx: Context, recipe: Recipe = RECIPE) -> dict[str, np.ndarray[Any, Any]]:
     network = make_network()
-    return arrays_of(train(network, loss, recipe, 10, ctx, "net", save_every), "net")
+    return arrays_of(train(network, loss, recipe, 10, ctx, "net"), "net")
 
 
 def assert_equal(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -93,8 +94,12 @@ def test_a_finished_training_is_not_repeated(kept: Kept, diary: type[Diary]) -> 
     assert_equal(first, second)
 
 
-def test_checkpoints_come_by_the_clock_and_at_the_end(kept: Kept) -> None:
-    fit(Context(7, checkpoint=kept), save_every=3600.0)
+def test_checkpoints_come_by_the_clock_and_at_the_end(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "SAVE_EVERY", 3600.0)
+
+    fit(Context(7, checkpoint=kept))
 
     assert len(kept.saves) == 1
     assert kept.places[""]["step"].tolist() == [30]
@@ -125,6 +130,18 @@ def test_training_lowers_the_loss_and_logs_it(diary: type[Diary]) -> None:
     assert values[-1] < 0.5 * values[0]
 
 
+def test_a_short_training_is_not_averaged_over_its_beginning() -> None:
+    network = make_network()
+    recipe = Recipe(30, 4, 1e-2, average=0.9999)
+
+    averaged = train(network, loss, recipe, 10, Context(0), "net")
+
+    first = make_network()[0].weight.detach()  # type: ignore[index]  # Sequential
+    last = network[0].weight.detach()  # type: ignore[index]  # Sequential
+    found = averaged[0].weight.detach()  # type: ignore[index]  # Sequential
+    assert float((found - last).norm()) < 0.5 * float((first - last).norm())
+
+
 def test_the_average_of_the_weights_is_returned_in_eval_mode() -> None:
     network = make_network()
     states = []
@@ -136,9 +153,9 @@ def test_the_average_of_the_weights_is_returned_in_eval_mode() -> None:
     recipe = Recipe(3, 4, 1e-2, average=0.75)
     averaged = train(network, recording, recipe, 10, Context(0), "net")
 
-    # The average starts at the weights after the first step.
+    # The average starts at the weights after the first step; the decay rises to 0.75.
     first, second, third = states[1], states[2], network[0].weight.detach()  # type: ignore[index]  # Sequential
-    expected = 0.75 * (0.75 * first + 0.25 * second) + 0.25 * third
+    expected = 3 / 12 * (2 / 11 * first + 9 / 11 * second) + 9 / 12 * third
     torch.testing.assert_close(averaged[0].weight.detach(), expected)  # type: ignore[index]  # Sequential
     assert not averaged.training
 
