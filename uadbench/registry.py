@@ -34,8 +34,11 @@ class Listing:
     @property
     def lost(self) -> str:
         """The module that it should be in, if there is none; imports nothing."""
-        module = self.entry.module.partition(".")[0]
-        return "" if find_spec(module) else module
+        try:
+            module = self.entry.module.partition(".")[0]
+            return "" if find_spec(module) else module
+        except (AttributeError, ValueError):  # what it names can be no module
+            return self.entry.value
 
 
 def listings(kind: Kind) -> list[Listing]:
@@ -45,7 +48,7 @@ def listings(kind: Kind) -> list[Listing]:
     """
     found: dict[str, Listing] = {}
     entries = [
-        Listing(kind, entry.name, entry.dist.name if entry.dist else "?", entry)
+        Listing(kind, entry.name, _package(entry), entry)
         for entry in entry_points(group=f"uadbench.{kind}")
     ]
     for listing in sorted(entries, key=lambda e: (e.package != "uadbench", e.package)):
@@ -77,7 +80,7 @@ def load(kind: Kind, name: str) -> Any:
     listing = find(kind, name)
     try:
         plugin = listing.entry.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         msg = f"{listing} cannot be imported: {type(error).__name__}: {error}"
         raise ContractError(msg) from error
     fault = _fault(kind, plugin)
@@ -85,6 +88,12 @@ def load(kind: Kind, name: str) -> Any:
         msg = f"{listing} {fault}. See {listing.entry.value} and uadbench/protocols.py."
         raise ContractError(msg)
     return plugin
+
+
+def _package(entry: EntryPoint) -> str:
+    """Return the package that an entry point is of, "?" if it does not say."""
+    # A package that is half removed has lost its name.
+    return (entry.dist.name if entry.dist else None) or "?"
 
 
 def _fault(kind: Kind, plugin: Any) -> str:

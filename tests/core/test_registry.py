@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from uadbench.errors import ContractError, UsageError
-from uadbench.registry import KINDS, listings, load
+from uadbench.registry import KINDS, find, listings, load
 
 Install = Callable[..., None]
 
@@ -63,6 +63,31 @@ def test_broken_plugin_is_listed_and_fails_only_when_loaded() -> None:
         "methods: 'broken' of package 'uadbench-toy' cannot be imported: "
         "ModuleNotFoundError: No module named 'uadbench_absent'"
     )
+
+
+@pytest.mark.parametrize("value", ["my-mod:X", "a b c", "__main__:X"])
+def test_entry_point_that_names_no_module_is_lost(install: Install, value: str) -> None:
+    install("other", odd=value)
+
+    assert find("methods", "odd").lost == value
+
+
+def test_package_without_a_name_is_listed(install: Install, tmp_path: Path) -> None:
+    install("aaa", half="json:dumps")
+    install("bbb", whole="json:dumps")
+    (tmp_path / "aaa-1.0.dist-info" / "METADATA").unlink()
+
+    assert find("methods", "half").package == "?"
+
+
+def test_plugin_that_ends_python_fails_when_loaded(
+    install: Install, tmp_path: Path
+) -> None:
+    (tmp_path / "leaves.py").write_text("import sys; sys.exit(3)")
+    install("other", odd="leaves:Odd")
+
+    with pytest.raises(ContractError, match="cannot be imported: SystemExit: 3"):
+        load("methods", "odd")
 
 
 def test_entry_point_that_is_no_plugin_is_refused(install: Install) -> None:

@@ -25,6 +25,20 @@ def test_name_with_dashes_becomes_a_module_a_class_and_a_title() -> None:
     assert 'title="My own method"' in files["my_own_method.py"]
 
 
+@pytest.mark.parametrize("name", ["none", "prediction", "lazy", "method"])
+def test_class_is_no_keyword_and_hides_no_import(name: str) -> None:
+    module = ast.parse(scaffold.render(name)[f"{name}.py"])
+
+    imported = {
+        alias.name
+        for statement in module.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+    (made,) = (s.name for s in module.body if isinstance(s, ast.ClassDef))
+    assert made not in imported
+
+
 @pytest.mark.parametrize("name", ["x", "x" * scaffold.LONGEST])
 def test_lines_are_short_whatever_the_name(name: str) -> None:
     files = scaffold.render(name)
@@ -84,6 +98,7 @@ def test_what_was_begun_is_taken_back_if_it_cannot_be_finished(
         ("random", "Python knows another 'random' already"),
         ("lambda", "Python knows another 'lambda' already"),
         ("uadbench", "Python knows another 'uadbench' already"),
+        ("setup", "Python knows another 'setup' already"),
     ],
 )
 def test_unfit_name_is_refused_with_one_that_fits(

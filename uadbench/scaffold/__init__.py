@@ -18,6 +18,7 @@ from uadbench.registry import listings
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST = 30  # letters, so that no line of the templates grows too long
+BUILDERS = ("setup", "conftest", "tests")  # what pip and pytest take for their own
 # Template, and where it goes; both names hold the module's.
 FILES = {
     "pyproject.toml.in": "pyproject.toml",
@@ -54,7 +55,7 @@ def render(name: str) -> dict[str, str]:
     words = {
         "name": name,
         "module": module_of(name),
-        "Class": "".join(part.capitalize() for part in name.split("-")),
+        "Class": class_of(name),
         "title": name.replace("-", " ").capitalize(),
     }
     templates = files(__name__)
@@ -69,6 +70,13 @@ def render(name: str) -> dict[str, str]:
 def module_of(name: str) -> str:
     """Return the name of the Python module of a method."""
     return name.replace("-", "_")
+
+
+def class_of(name: str) -> str:
+    """Return the name of the class of a method."""
+    # With this ending it is neither a keyword nor a name that the templates import.
+    words = name.removesuffix("-method").split("-")
+    return "".join(word.capitalize() for word in [*words, "method"])
 
 
 def check_name(name: str) -> None:
@@ -88,6 +96,7 @@ def check_name(name: str) -> None:
         )
         raise UsageError(msg)
     module = module_of(name)
-    if keyword.iskeyword(module) or find_spec(module) is not None:
+    taken = keyword.iskeyword(module) or find_spec(module) is not None
+    if taken or module in BUILDERS:
         msg = f"new: Python knows another '{module}' already. Choose another name."
         raise UsageError(msg)
