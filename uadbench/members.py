@@ -63,7 +63,7 @@ class Member:
 
 def has_members(plugin: object) -> bool:
     """Return whether a method, or its class, builds on finished runs."""
-    return OPTION in getattr(plugin, "__dataclass_fields__", {})
+    return OPTION in options.names(plugin)
 
 
 def describe(folders: Iterable[Path]) -> dict[str, Any]:

@@ -55,9 +55,9 @@ def build(
         UsageError: an unknown preset or option, or a value of the wrong type or range.
     """
     options = {**_preset(plugin, label, preset), **given}
-    fields = {field.name for field in dataclasses.fields(plugin) if field.init}  # type: ignore[arg-type]  # mypy sees no dataclass
+    known = names(plugin)
     for name in options:
-        check_known(f"{label}: options", name, fields)
+        check_known(f"{label}: options", name, known)
     hints = typing.get_type_hints(plugin)
     try:
         return plugin(**{k: _split(v, hints[k]) for k, v in options.items()})
@@ -65,11 +65,19 @@ def build(
         raise UsageError(_explain(error, label)) from None
 
 
+def names(plugin: object) -> list[str]:
+    """Return what the options of a plugin, or of its class, are called.
+
+    A class that is no dataclass, as most reports are, has none.
+    """
+    if not dataclasses.is_dataclass(plugin):
+        return []
+    return [field.name for field in dataclasses.fields(plugin) if field.init]
+
+
 def values(plugin: object) -> dict[str, Any]:
     """Return all options of a plugin as JSON values."""
-    fields = dataclasses.fields(plugin)  # type: ignore[arg-type]  # mypy sees no dataclass
-    names = [field.name for field in fields if field.init]
-    return {name: to_jsonable_python(getattr(plugin, name)) for name in names}
+    return {name: to_jsonable_python(getattr(plugin, name)) for name in names(plugin)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +98,7 @@ def table(plugin: type) -> list[Option]:
     if not is_pydantic_dataclass(plugin):
         return []
     fields: Mapping[str, FieldInfo] = plugin.__pydantic_fields__
-    names = [field.name for field in dataclasses.fields(plugin) if field.init]
-    return [_option(name, fields[name]) for name in names]
+    return [_option(name, fields[name]) for name in names(plugin)]
 
 
 def _option(name: str, info: FieldInfo) -> Option:

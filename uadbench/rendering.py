@@ -7,6 +7,7 @@ from typing import Any
 from uadbench import registry
 from uadbench.errors import OutputError, UsageError
 from uadbench.files import is_unwritable, saving, uncovered
+from uadbench.options import names
 from uadbench.protocols import Report
 from uadbench.results import Run
 
@@ -79,9 +80,8 @@ def _reports(
     for listing in registry.listings("reports"):
         try:
             plugin = registry.load("reports", listing.name)
-            # Most reports have no options, and need not be dataclasses.
-            fields = getattr(plugin, "__dataclass_fields__", {})
-            report = plugin(**{k: v for k, v in options.items() if k in fields})
+            known = names(plugin)
+            report = plugin(**{k: v for k, v in options.items() if k in known})
             (last if report.gathers else first).append((listing.name, report))
         except Exception as error:  # of a third party's class
             say(f"warning: report '{listing.name}' is left out: {error}")

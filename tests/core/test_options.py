@@ -8,7 +8,7 @@ from pydantic import Field, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from uadbench.errors import UsageError
-from uadbench.options import build, parse, table, values
+from uadbench.options import build, names, parse, table, values
 from uadbench.protocols import Card
 
 
@@ -63,6 +63,14 @@ class Plain:
     """A plugin without options."""
 
     card: ClassVar[Card] = Card("Plain")
+
+
+def test_names_of_options_are_those_that_can_be_given() -> None:
+    expected = ["size", "rate", "kinds", "root", "most", "widths", "norm", "mode"]
+
+    assert names(Plugin) == [*expected, "either", "flip"]
+    assert names(build(Plugin, "toy", {})) == names(Plugin)
+    assert names(Plain) == []
 
 
 def test_words_become_names_and_values() -> None:
