@@ -4,7 +4,9 @@ Nothing is asked of a method beyond its contract. It is fitted to a made-up brai
 slice, every loop whose progress it shows ended after one step; then it predicts such a
 slice. Parameters are those of its state. Operations are counted as torch carries them
 out: all that a prediction takes, passes of an iteration and steps of a sampler among
-them, and all of each training step, forward and backward.
+them, and all of each training step, forward and backward. A check on validation data is
+no part of a step: methods that make one have an option `patience`, and `patience=0`
+leaves it out.
 
 FFTs, element-wise work and numpy are not counted. A method that iterates until it is
 satisfied has hardly learned anything here, and may need another number of passes once
@@ -54,7 +56,8 @@ class Cost:
         parameters: numbers that are learned.
         flop: of the prediction of one slice; None if torch has nothing to do.
         seconds: of the prediction of a scan of one slice, the fastest of a few.
-        step_flop: of a training step at the preset's batch size, by training loop.
+        step_flop: of a training step at the preset's batch size, without validation, by
+            training loop.
     """
 
     preset: str
@@ -185,7 +188,9 @@ def _fitted(
     plugin: type[Method], name: str, preset: str, ctx: Context
 ) -> tuple[Method, Scan]:
     """Return a method after one step of each loop, and a scan that it takes."""
-    method: Method = options.build(plugin, name, {}, preset or None)
+    # One slice is a whole epoch, so that every step would end with a validation.
+    given = {"patience": 0} if "patience" in options.names(plugin) else {}
+    method: Method = options.build(plugin, name, given, preset or None)
     needed = MODALITIES[-plugin.card.modalities :]
     train, val, test = (make_scan(part, needed) for part in ("a", "b", "c"))
     method.fit(_alone(train), _alone(val), ctx)

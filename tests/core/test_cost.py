@@ -37,6 +37,7 @@ class Convolution:
         images = [scan.image for scan in ctx.monitor.track(train, "reading", 1)]
         for _ in ctx.monitor.track(range(1000), "teaching", 1000):
             self._through(images[0]).sum().backward()  # type: ignore[no-untyped-call]  # torch has no annotation
+            self._taught(val)
             self.steps += 1
         self.fitted.append(self)
 
@@ -52,9 +53,25 @@ class Convolution:
     def restore(self, state: Arrays) -> None:
         raise AssertionError
 
+    def _taught(self, val: Lazy[Scan]) -> None:
+        """Do what follows a step."""
+
     def _through(self, image: Any) -> torch.Tensor:
         out: torch.Tensor = self.layer(torch.from_numpy(image[:1, ..., 0])[None])
         return out
+
+
+@dataclass
+class Patient(Convolution):
+    """Looks at its validation scan after each step, unless it is told not to."""
+
+    card: ClassVar[Card] = Card("Patient", presets={"paper": {"patience": 5}})
+
+    patience: int = 3
+
+    def _taught(self, val: Lazy[Scan]) -> None:
+        if self.patience:
+            self._through(val[0].image)
 
 
 @dataclass
@@ -86,6 +103,13 @@ def test_a_training_step_is_forward_and_backward_and_ends_its_loop() -> None:
     # Backward costs as much again for the weights, and nothing for the image.
     assert found.step_flop == {"teaching": 2 * ONE_PASS}
     assert Convolution.fitted[-1].steps == 1
+
+
+@pytest.mark.parametrize("preset", ["", "paper"])
+def test_a_training_step_is_without_the_validation_after_it(preset: str) -> None:
+    found = measure(Patient, "patient", preset, "cpu")
+
+    assert found.step_flop == {"teaching": 2 * ONE_PASS}
 
 
 def test_parameters_are_those_of_the_state_that_are_learned() -> None:
