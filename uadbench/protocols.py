@@ -107,8 +107,8 @@ class Prediction:
     """What a method says of one scan.
 
     Attributes:
-        score: float32 (X, Y, Z), larger is more abnormal.
-        mask: the method's own segmentation, bool (X, Y, Z), or None.
+        score: float32 (X, Y, Z), larger is more abnormal; 0 outside `scan.scored`.
+        mask: the method's own segmentation, bool (X, Y, Z) in `scan.scored`, or None.
         extras: further arrays for figures, each (..., X, Y, Z). Known to the figures:
             "input" and "reconstruction" on one intensity scale, "condition", "trace"
             (K, X, Y, Z) of masks.

@@ -15,8 +15,8 @@ def method_checks(subject: Subject) -> list[Check]:
     }
     others = {
         "yields nothing for no scan": predicting.check_nothing,
-        "scores the brain and nothing else": predicting.check_inside,
-        "scores only slices that count": predicting.check_slices,
+        "scores and masks the brain and nothing else": predicting.check_inside,
+        "scores and masks only slices that count": predicting.check_slices,
         "leaves the scans as they are": predicting.check_untouched,
         "asks a scan for no label": predicting.check_blind,
         "predicts a scan the same in any order and company": predicting.check_company,

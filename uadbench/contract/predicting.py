@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uadbench.checks import check_prediction
 from uadbench.contract.specimens import Material
 from uadbench.contract.subject import Subject, difference, predict
 from uadbench.errors import ContractError
+from uadbench.protocols import Prediction
 
 
 def check_fit(subject: Subject) -> None:
@@ -40,15 +42,10 @@ def check_nothing(subject: Subject) -> None:
 
 
 def check_inside(subject: Subject) -> None:
-    """Raise a ContractError unless scores are 0 outside the brain, and not inside."""
+    """Raise a ContractError unless score and mask keep to the brain."""
     (scan,) = subject.scans("x")
     (prediction,) = predict(subject.fitted, [scan])
-    if prediction.score[~scan.scored].any():
-        msg = "there are scores outside the brain: multiply by 'scan.scored'."
-        raise ContractError(msg)
-    if not prediction.score[scan.scored].any():
-        msg = "every score is 0."
-        raise ContractError(msg)
+    _require_within(scan.brain, prediction, "outside the brain")
 
 
 def check_untouched(subject: Subject) -> None:
@@ -75,15 +72,30 @@ def check_blind(subject: Subject) -> None:
 
 
 def check_slices(subject: Subject) -> None:
-    """Raise a ContractError unless scores are in the slices that count alone."""
+    """Raise a ContractError unless score and mask keep to the slices that count."""
     (scan,) = subject.scans("x")
+    counted = np.zeros_like(scan.brain)
+    counted[..., 2] = True
     (prediction,) = predict(subject.fitted, [replace(scan, slices=(2,))])
-    scored = np.flatnonzero(prediction.score.any(axis=(0, 1))).tolist()
-    if scored != [2]:
-        msg = (
-            f"slice 2 counts and slices {scored} have scores: use 'scan.slices', or "
-            "multiply by 'scan.scored'."
-        )
+    _require_within(counted, prediction, "in slices that do not count")
+
+
+def _require_within(
+    place: NDArray[np.bool_], prediction: Prediction, elsewhere: str
+) -> None:
+    """Raise a ContractError unless score and mask are 0 elsewhere, the score not here.
+
+    Args:
+        place: where they may be, bool (X, Y, Z).
+        prediction: its mask may be None.
+        elsewhere: in words.
+    """
+    for what, voxels in (("score", prediction.score), ("mask", prediction.mask)):
+        if voxels is not None and voxels[~place].any():
+            msg = f"the {what} is not 0 {elsewhere}: multiply it by 'scan.scored'."
+            raise ContractError(msg)
+    if not prediction.score.any():
+        msg = "every score is 0: give one to each voxel of 'scan.scored'."
         raise ContractError(msg)
 
 

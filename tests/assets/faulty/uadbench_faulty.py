@@ -82,6 +82,8 @@ class Faulty:
         score = np.abs(scan.image[0] - self._mean) + noise
         where = {"outside": 1, "slices": scan.brain, "zero": 0}
         score = score * where.get(self.fault, scan.scored)
+        masked = {"mask": ~scan.brain, "mask of slices": scan.brain & ~scan.scored}
+        mask = (score > 0.2) | masked.get(self.fault, False)
         if self.fault == "same":
             score = 1.0 * scan.scored
         if self.fault == "nan":
@@ -89,7 +91,7 @@ class Faulty:
         if self.fault == "write":
             scan.image[:] = 0
         kind = np.float64 if self.fault == "type" else np.float32
-        return Prediction(score.astype(kind), score > 0.2)
+        return Prediction(score.astype(kind), mask)
 
 
 @dataclass
