@@ -276,7 +276,8 @@ class Method(Protocol):
         """Yield one prediction for each scan, in order.
 
         Randomness of a scan comes from `ctx.child(scan.id)`, so that neither batching
-        nor order changes a prediction.
+        nor order changes a prediction. Global generators are left as they are, in a fit
+        as well.
         """
 
     def state(self) -> Arrays:

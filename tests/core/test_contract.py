@@ -1,8 +1,10 @@
 """Every check of the contract fails where its promise is broken."""
 
 import copy
+import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from uadbench.contract import Check, Finding, checks, examine
 from uadbench.contract.check import explain
 from uadbench.contract.paperwork import paperwork
+from uadbench.contract.randomness import disturbed_by
 from uadbench.contract.specimens import make_scan
 from uadbench.contract.subject import Subject, difference
 from uadbench.protocols import Prediction
@@ -71,6 +74,9 @@ def test_what_a_plugin_says_of_itself_is_checked(
         ("write", "leaves the scans", "predict writes into a scan"),
         ("write in fit", "leaves the scans", "fit writes into a scan"),
         ("peek", "asks a scan", "it asks a scan for lesion, which no Scan has"),
+        ("numpy", "leaves global", "fit changes the global generator of numpy: draw"),
+        ("torch", "leaves global", "fit changes the global generator of torch: draw"),
+        ("random", "leaves global", "predict changes the global generator of random"),
         ("order", "predicts a scan", "scan 'y' predicted alone has another score (by"),
         ("same", "predicts a scan", "two scans have one and the same scores."),
         ("forget", "keeps in its state", "a restored method predicts another score"),
@@ -86,6 +92,26 @@ def test_method_that_breaks_a_promise_is_told(
 
     assert finding.status == "FAILED"
     assert finding.message.startswith(message)
+
+
+@pytest.mark.parametrize("module", ["random", "numpy"])
+def test_the_same_seed_again_is_a_change_of_a_global_generator(module: str) -> None:
+    seeds: dict[str, Callable[[], None]] = {
+        "random": lambda: random.seed(0),
+        "numpy": lambda: np.random.seed(0),  # noqa: NPY002 - what is watched
+    }
+
+    changed = [disturbed_by(seeds[module]) for _ in range(2)]
+
+    assert changed == [[module], [module]]
+
+
+def test_generators_are_watched_without_torch_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+
+    assert disturbed_by(lambda: random.seed(0)) == ["random"]
 
 
 def test_method_gets_as_many_modalities_as_its_card_says() -> None:

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from uadbench.contract import learning, predicting
+from uadbench.contract import learning, predicting, randomness
 from uadbench.contract.check import Check
 from uadbench.contract.subject import Subject
 
@@ -19,6 +19,7 @@ def method_checks(subject: Subject) -> list[Check]:
         "scores and masks only slices that count": predicting.check_slices,
         "leaves the scans as they are": predicting.check_untouched,
         "asks a scan for no label": predicting.check_blind,
+        "leaves global random generators alone": randomness.check_generators,
         "predicts a scan the same in any order and company": predicting.check_company,
         "keeps in its state all that a prediction needs": learning.check_state,
         "learns the same from the same seed": learning.check_repeats,

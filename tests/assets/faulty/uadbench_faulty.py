@@ -1,6 +1,8 @@
 """Plugins that keep their contract but for the one fault that they are told."""
 
+import importlib
 import itertools
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +34,10 @@ class Faulty:
         if self.fault == "fit":
             msg = "no brain\nof mine"
             raise ValueError(msg)
+        if self.fault == "numpy":
+            np.random.seed(0)  # noqa: NPY002 - the fault
+        if self.fault == "torch":
+            importlib.import_module("torch").manual_seed(0)
         shape = train[0].brain.shape
         saved = ctx.checkpoint.load() or {"step": np.array(0), "mean": np.zeros(shape)}
         mean, first = saved["mean"], int(saved["step"])
@@ -58,6 +64,8 @@ class Faulty:
                 return
             if self.fault == "peek":
                 getattr(scan, "lesion", None)
+            if self.fault == "random":
+                random.seed(scan.id)
             yield self._predict(scan, ctx.child(scan.id).rng())
         if self.fault == "more" and not read:
             yield Prediction(np.zeros((2, 2, 2), np.float32))
