@@ -30,9 +30,12 @@ def found(every: list[Check], title: str) -> Finding:
     return finding
 
 
-@pytest.mark.parametrize("kind", ["methods", "datasets"])
-def test_plugin_without_fault_passes_every_check(kind: Kind) -> None:
-    findings = list(examine(checks(kind, "faulty"), SOURCE))
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("methods", "faulty"), ("methods", "batched"), ("datasets", "faulty")],
+)
+def test_plugin_without_fault_passes_every_check(kind: Kind, name: str) -> None:
+    findings = list(examine(checks(kind, name), SOURCE))
 
     assert len(findings) > 7
     assert [finding for finding in findings if finding.status != "ok"] == []
@@ -92,6 +95,15 @@ def test_method_that_breaks_a_promise_is_told(
 
     assert finding.status == "FAILED"
     assert finding.message.startswith(message)
+
+
+def test_method_whose_score_depends_on_its_batch_is_told() -> None:
+    every = checks("methods", "batched", {"fault": "batch"})
+
+    finding = found(every, "predicts the same with batch=1")
+
+    assert finding.status == "FAILED"
+    assert finding.message.startswith("batch=1 gives another score (by up to ")
 
 
 @pytest.mark.parametrize("module", ["random", "numpy"])

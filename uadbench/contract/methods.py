@@ -21,6 +21,7 @@ def method_checks(subject: Subject) -> list[Check]:
         "asks a scan for no label": predicting.check_blind,
         "leaves global random generators alone": randomness.check_generators,
         "predicts a scan the same in any order and company": predicting.check_company,
+        "predicts the same with batch=1, if it has that option": predicting.check_batch,
         "keeps in its state all that a prediction needs": learning.check_state,
         "learns the same from the same seed": learning.check_repeats,
         "goes on after a kill to what it would have learned": learning.check_resumes,

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from uadbench import options
 from uadbench.checks import check_prediction
 from uadbench.contract.specimens import Material
 from uadbench.contract.subject import Subject, difference, predict
@@ -114,4 +115,23 @@ def check_company(subject: Subject) -> None:
             raise ContractError(msg)
     if np.array_equal(x.score, y.score):
         msg = "two scans have one and the same scores."
+        raise ContractError(msg)
+
+
+def check_batch(subject: Subject) -> None:
+    """Raise a ContractError if a score depends on the option `batch`, where it exists.
+
+    How sums are rounded may depend on it.
+    """
+    if "batch" not in options.names(subject.fitted):
+        return
+    single = subject.build(batch=1)
+    single.restore(subject.fitted.state())
+    (expected,) = subject.predict("x")
+    (got,) = predict(single, subject.scans("x"))
+    if not np.allclose(got.score, expected.score, atol=1e-5):
+        msg = (
+            f"batch=1 gives another {difference(expected, got)}: let no slice see the "
+            "others of its batch, and draw the noise of a scan before it is split."
+        )
         raise ContractError(msg)

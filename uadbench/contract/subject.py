@@ -31,11 +31,12 @@ class Subject:
         card: Card = registry.load("methods", self.name).card
         return card.modalities
 
-    def build(self) -> Method:
-        """Return the method, not fitted."""
+    def build(self, **changed: object) -> Method:
+        """Return the method, not fitted, with some options other than given."""
         plugin = registry.load("methods", self.name)
         preset = "demo" if "demo" in plugin.card.presets else None
-        method: Method = options.build(plugin, self.name, self.given, preset)
+        given = {**self.given, **changed}
+        method: Method = options.build(plugin, self.name, given, preset)
         return method
 
     @cached_property

@@ -141,6 +141,23 @@ class Pair(Faulty):
 
 
 @dataclass
+class Batched(Faulty):
+    """A method that looks at some slices at a time."""
+
+    card: ClassVar[Card] = Card("Batched", presets=PRESETS)
+
+    batch: int = Field(2, ge=1, description="slices at a time")
+
+    def _predict(self, scan: Scan, rng: np.random.Generator) -> Prediction:
+        prediction = super()._predict(scan, rng)
+        places = range(self.batch, len(scan.slices), self.batch)
+        for slices in np.split(prediction.score, places, axis=2):
+            if self.fault == "batch":
+                slices /= slices.max()
+        return prediction
+
+
+@dataclass
 class FaultyData:
     """Brains of the contract's own, with a square lesion."""
 
