@@ -12,6 +12,7 @@ import pytest
 
 from uadbench.contract import Check, Finding, checks, examine
 from uadbench.contract.check import explain
+from uadbench.contract.learning import kills
 from uadbench.contract.paperwork import paperwork
 from uadbench.contract.randomness import disturbed_by
 from uadbench.contract.specimens import make_scan
@@ -85,7 +86,8 @@ def test_what_a_plugin_says_of_itself_is_checked(
         ("forget", "keeps in its state", "a restored method predicts another score"),
         ("list", "keeps in its state", "state: mean must be numpy arrays"),
         ("seed", "learns the same", "a second fit of the same seed differs in mean:"),
-        ("resume", "goes on after", "a fit that was killed after checkpoint 1 of 3 di"),
+        ("resume", "goes on after", "a fit that was killed after checkpoint 1 of 4 di"),
+        ("resume late", "goes on after", "a fit that was killed after checkpoint 3 of"),
     ],
 )
 def test_method_that_breaks_a_promise_is_told(
@@ -239,6 +241,21 @@ def test_masks_are_compared_as_well(
     ]
 
     assert difference(*predictions) == words
+
+
+@pytest.mark.parametrize(
+    ("saves", "expected"),
+    [
+        (0, []),
+        (1, [1]),
+        (2, [1, 2]),
+        (4, [1, 2, 3, 4]),
+        (8, [1, 2, 4, 6, 8]),
+        (100, [1, 25, 50, 75, 100]),
+    ],
+)
+def test_a_fit_is_killed_in_all_its_quarters(saves: int, expected: list[int]) -> None:
+    assert kills(saves) == expected
 
 
 def test_contract_of_a_method_needs_no_torch() -> None:

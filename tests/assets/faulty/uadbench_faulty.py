@@ -17,7 +17,7 @@ from uadbench.protocols import Arrays, Card, Case, Context, Lazy, Prediction, Sc
 from uadbench.results import Run
 
 CALLS = itertools.count(1)
-PRESETS = {"demo": {"steps": 3}, "paper": {}}
+PRESETS = {"demo": {"steps": 4}, "paper": {}}
 
 
 @dataclass
@@ -46,7 +46,8 @@ class Faulty:
             rng = ctx.child(f"step{step}").rng()
             if self.fault == "seed":
                 rng = np.random.default_rng()
-            if self.fault == "resume":
+            late = 2 * step >= self.steps
+            if self.fault == "resume" or (self.fault == "resume late" and late):
                 rng = stream
             scan = train[step % len(train)]
             mean = mean + (scan.image[0] + 0.1 * rng.standard_normal(shape)) / 3
