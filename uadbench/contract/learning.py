@@ -39,8 +39,8 @@ def check_state(subject: Subject) -> None:
 def check_repeats(subject: Subject) -> None:
     """Raise a ContractError unless a seed decides what is learned.
 
-    That another seed gives something else, here or in a prediction, is not checked: one
-    who ignores `ctx.seed` cannot be told from a method that draws nothing.
+    It is not checked that another seed changes a fit or a prediction: a method that
+    ignores `ctx.seed` cannot be told from one that draws nothing.
     """
     again = subject.learn(Context(SEED))
     require_same(subject.fitted.state(), again.state(), "a second fit of the same seed")
