@@ -26,10 +26,12 @@ def check_prediction(prediction: Prediction, scan: Scan, label: str) -> None:
     if prediction.mask is not None:
         _check_array(label, "mask", prediction.mask, np.dtype(np.bool_), scan)
     for name, array in prediction.extras.items():
-        if np.shape(array)[-3:] != scan.brain.shape:
+        shape, grid = np.shape(array), scan.brain.shape
+        form = "(K, X, Y, Z)" if name == "trace" else "(..., X, Y, Z)"
+        if shape[-3:] != grid or (name == "trace" and len(shape) != 4):
             msg = (
-                f"{label}: extra '{name}' has shape {np.shape(array)}; it must end in "
-                f"the scan's {scan.brain.shape}."
+                f"{label}: extra '{name}' has shape {shape}; expected {form}, "
+                f"where the scan has {grid}."
             )
             raise ContractError(msg)
     # Outside the brain as well: the score map is saved whole, and read back.

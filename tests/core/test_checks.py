@@ -52,6 +52,7 @@ def test_sound_prediction_passes(scan: Scan) -> None:
         ({"mask": np.zeros(SHAPE, np.uint8)}, "mask must be bool .* got uint8"),
         ({"mask": np.zeros((2, 3, 4), bool)}, r"mask .* of shape \(2, 3, 4\)"),
         ({"extras": {"input": np.zeros((3, 2))}}, r"extra 'input' has shape \(3, 2\)"),
+        ({"extras": {"trace": np.zeros(SHAPE)}}, r"extra 'trace' .* \(K, X, Y, Z\)"),
     ],
 )
 def test_wrong_type_or_shape_is_the_methods_mistake(

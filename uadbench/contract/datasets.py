@@ -1,7 +1,7 @@
 """What a dataset promises, tried on its own scans."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from functools import partial
 
 import numpy as np
@@ -11,7 +11,7 @@ from uadbench import options, registry
 from uadbench.checks import check_scan, check_view
 from uadbench.contract.check import Check
 from uadbench.errors import ContractError
-from uadbench.protocols import Case, Dataset, Lazy, Scan
+from uadbench.protocols import Case, Dataset, Item, Lazy, Scan
 from uadbench.views import PROTOCOLS, View, view
 
 
@@ -85,22 +85,17 @@ def check_scans(material: Material, protocol: str) -> None:
     """Raise a ContractError unless healthy scans are what methods rely on."""
     seen = material.view(protocol)
     for part in (seen.train, seen.val):
-        chosen = part[: material.limit]
-        for name, scan in zip(chosen.ids, chosen, strict=True):
+        for name, scan in _named(part[: material.limit]):
             _check_scan(name, scan)
 
 
 def check_cases(material: Material, protocol: str) -> None:
     """Raise a ContractError unless cases have masks that fit, and one has a lesion."""
-    test = material.view(protocol).test
-    chosen = test[: material.limit]
-    found = False
-    for name, case in zip(chosen.ids, chosen, strict=True):
-        _check_scan(name, case.scan)
-        _check_mask(case, "lesion", case.lesion)
-        if case.ignore is not None:
-            _check_mask(case, "ignore", case.ignore)
-        found = found or _has_lesion(case)
+    seen = material.view(protocol)
+    test, chosen = seen.test, seen.test[: material.limit]
+    found = any([_check_case(name, case) for name, case in _named(chosen)])
+    for name, case in _named(seen.labelled[: material.limit]):
+        _check_case(name, case)
     # The first ones may all be healthy.
     if not (found or any(map(_has_lesion, test[len(chosen) :]))):
         msg = "no test case has a lesion inside its brain, in the slices that count."
@@ -114,25 +109,39 @@ def _has_lesion(case: Case) -> bool:
 def check_repeats(material: Material) -> None:
     """Raise a ContractError if the order of loading changes a scan or a case."""
     one, other = material.view("volume"), material.view("volume")
-    scans = list(one.train[: material.limit])
-    cases = list(one.test[: material.limit])
-    for index in reversed(range(len(scans))):
-        _require_same(scans[index], other.train[index])
-    for index in reversed(range(len(cases))):
-        again = other.test[index]
-        _require_same(cases[index].scan, again.scan)
-        if not np.array_equal(cases[index].lesion, again.lesion):
-            msg = f"{again.scan.id}: its lesion is another one when loaded again."
+    for part in ("train", "val", "test", "labelled"):
+        items: list[Scan | Case] = list(getattr(one, part)[: material.limit])
+        for index in reversed(range(len(items))):
+            _require_same(items[index], getattr(other, part)[index])
+
+
+def _require_same(one: Scan | Case, other: Scan | Case) -> None:
+    """Raise a ContractError that names a field in which two items differ."""
+    for each in fields(one):
+        first, second = getattr(one, each.name), getattr(other, each.name)
+        if isinstance(first, Scan):
+            _require_same(first, second)
+        elif not np.array_equal(first, second):
+            scan = one if isinstance(one, Scan) else one.scan
+            msg = (
+                f"{scan.id}: its {each.name} is another one when loaded again, in "
+                "another order: seed what is random by the id."
+            )
             raise ContractError(msg)
 
 
-def _require_same(one: Scan, other: Scan) -> None:
-    if one.id != other.id or not np.array_equal(one.image, other.image):
-        msg = (
-            f"{one.id}: its image is another one when loaded again, in another order: "
-            "seed what is random by the id."
-        )
-        raise ContractError(msg)
+def _named(items: Lazy[Item]) -> Iterator[tuple[str, Item]]:
+    """Yield the id of each item, and the item."""
+    return zip(items.ids, items, strict=True)
+
+
+def _check_case(name: str, case: Case) -> bool:
+    """Raise a ContractError unless a case has masks that fit; return if it is ill."""
+    _check_scan(name, case.scan)
+    _check_mask(case, "lesion", case.lesion)
+    if case.ignore is not None:
+        _check_mask(case, "ignore", case.ignore)
+    return _has_lesion(case)
 
 
 def _check_scan(name: str, scan: Scan) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from uadbench.protocols import Lazy, Scan
 
-SHAPE = (40, 36, 4)
+SHAPES = ((40, 36, 4), (36, 44, 3))  # as those of several scanners
 SPACING = (4.0, 4.0, 6.0)
 MODALITIES = ("T2", "FLAIR", "T1w", "T1ce")
 
@@ -28,19 +28,22 @@ class Specimen(Scan):
 def make_scan(name: str, modalities: int = 1) -> Specimen:
     """Return an ellipsoid with a smooth texture of its own, the same for one name.
 
+    "b", "c" and "z" have another shape than "a", "d", "x" and "y".
+
     Args:
         name: the scan's id.
         modalities: how many, 4 at most.
     """
     rng = np.random.default_rng(list(name.encode()))
-    x, y = np.ogrid[-1 : 1 : SHAPE[0] * 1j, -1 : 1 : SHAPE[1] * 1j]
+    shape = SHAPES[sum(name.encode()) // 2 % 2]
+    x, y = np.ogrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
     disc = (x**2 + y**2 < 0.6)[..., None]
-    brain = np.repeat(disc, SHAPE[2], axis=2)
+    brain = np.repeat(disc, shape[2], axis=2)
     channels = []
     chosen = MODALITIES[:modalities]
     for _ in chosen:
         waves = np.sin(6 * x + rng.uniform(0, 6)) * np.cos(5 * y + rng.uniform(0, 6))
-        noise = rng.standard_normal(SHAPE)
+        noise = rng.standard_normal(shape)
         channels.append((1 + 0.2 * waves[..., None] + 0.02 * noise) * brain)
     return Specimen(
         id=name,
@@ -49,7 +52,7 @@ def make_scan(name: str, modalities: int = 1) -> Specimen:
         spacing=SPACING,
         affine=np.diag([*SPACING, 1.0]),
         modalities=chosen,
-        slices=tuple(range(SHAPE[2])),
+        slices=tuple(range(shape[2])),
     )
 
 

@@ -79,8 +79,16 @@ def difference(one: Prediction, other: Prediction) -> str:
     if not np.array_equal(one.score, other.score):
         gap = float(np.abs(one.score - other.score).max())
         return f"score (by up to {gap:.2g})"
-    if (one.mask is None) != (other.mask is None):
-        return "mask, or none"
-    if one.mask is not None and other.mask is not None:
-        return "" if np.array_equal(one.mask, other.mask) else "mask"
-    return ""
+    if one.mask is None or other.mask is None:
+        if one.mask is not other.mask:
+            return "mask, or none"
+    elif not np.array_equal(one.mask, other.mask):
+        return "mask"
+    if one.extras.keys() != other.extras.keys():
+        return "set of extras"
+    changed = (
+        name
+        for name, array in one.extras.items()
+        if not np.array_equal(array, other.extras[name])
+    )
+    return next((f"extra '{name}'" for name in changed), "")

@@ -22,7 +22,7 @@ PRESETS = {"demo": {"steps": 4}, "paper": {}}
 
 @dataclass
 class Faulty:
-    """The score is the distance to the mean brain, with noise; the mask a cut."""
+    """The score is the distance to the mean intensity, with noise; the mask a cut."""
 
     card: ClassVar[Card] = Card("Faulty", presets=PRESETS)
 
@@ -30,7 +30,7 @@ class Faulty:
     fault: str = Field("none", description="what is wrong")
 
     def fit(self, train: Lazy[Scan], val: Lazy[Scan], ctx: Context) -> None:
-        """Average noisy brains, one a step, with a checkpoint after each."""
+        """Average noisy intensities, one a step, with a checkpoint after each."""
         if self.fault == "fit":
             msg = "no brain\nof mine"
             raise ValueError(msg)
@@ -38,8 +38,7 @@ class Faulty:
             np.random.seed(0)  # noqa: NPY002 - the fault
         if self.fault == "torch":
             importlib.import_module("torch").manual_seed(0)
-        shape = train[0].brain.shape
-        saved = ctx.checkpoint.load() or {"step": np.array(0), "mean": np.zeros(shape)}
+        saved = ctx.checkpoint.load() or {"step": np.array(0), "mean": np.zeros(1)}
         mean, first = saved["mean"], int(saved["step"])
         stream = ctx.rng()
         for step in range(first, self.steps):
@@ -50,11 +49,13 @@ class Faulty:
             if self.fault == "resume" or (self.fault == "resume late" and late):
                 rng = stream
             scan = train[step % len(train)]
-            mean = mean + (scan.image[0] + 0.1 * rng.standard_normal(shape)) / 3
+            mean = mean + (scan.image[0].mean() + 0.1 * rng.standard_normal(1)) / 3
             if self.fault == "write in fit":
                 scan.image[:] = 0
             ctx.checkpoint.save({"step": np.array(step + 1), "mean": mean})
         self._mean, self._seen = mean, itertools.count()
+        if self.fault == "grid":
+            self._mean = np.broadcast_to(mean, train[0].brain.shape)
 
     def predict(self, scans: Iterable[Scan], ctx: Context) -> Iterator[Prediction]:
         """Yield the distance."""
@@ -72,7 +73,7 @@ class Faulty:
             yield Prediction(np.zeros((2, 2, 2), np.float32))
 
     def state(self) -> Arrays:
-        """Return the mean brain."""
+        """Return the mean."""
         faults = {
             "forget": {},
             "list": {"mean": self._mean.tolist()},
@@ -100,7 +101,9 @@ class Faulty:
         if self.fault == "write":
             scan.image[:] = 0
         kind = np.float64 if self.fault == "type" else np.float32
-        return Prediction(score.astype(kind), mask)
+        level = next(CALLS) if self.fault == "extra" else 0
+        extras = {"level": np.full(scan.brain.shape, level)}
+        return Prediction(score.astype(kind), mask, extras)
 
 
 @dataclass
@@ -176,7 +179,7 @@ class FaultyData:
 
     def val(self) -> Lazy[Scan]:
         """One."""
-        load = self._case if self.fault == "labelled" else self._scan
+        load = self._case if self.fault == "labels" else self._scan
         return Lazy(["a" if self.fault == "overlap" else "c"], load)  # type: ignore[arg-type]  # the fault
 
     def test(self) -> Lazy[Case]:
@@ -184,8 +187,8 @@ class FaultyData:
         return Lazy(["d", "e", "f"], self._case)
 
     def labelled(self) -> Lazy[Case]:
-        """None."""
-        return Lazy((), self._case)
+        """One."""
+        return Lazy(["g"], self._cropped if self.fault == "labelled" else self._case)
 
     def caveats(self) -> Sequence[str]:
         """One sentence."""
@@ -193,8 +196,10 @@ class FaultyData:
 
     def _scan(self, name: str) -> Scan:
         scan = make_scan(name)
-        if self.fault == "random":
+        if self.fault == "random" or (self.fault == "random val" and name == "c"):
             scan.image[:] *= next(CALLS)
+        if self.fault == "random brain":
+            scan.brain[next(CALLS) % 5 + 15, 18, 1] = False
         if self.fault == "type":
             return replace(scan, image=scan.image.astype(float))  # type: ignore[arg-type]  # the fault
         return replace(scan, id="z") if self.fault == "id" else scan
@@ -208,6 +213,10 @@ class FaultyData:
         kind = np.uint8 if self.fault == "lesion" else np.bool_
         ignore = lesion[:3] if self.fault == "ignore" else np.zeros_like(lesion)
         return Case(scan, lesion.astype(kind), ignore)
+
+    def _cropped(self, name: str) -> Case:
+        case = self._case(name)
+        return replace(case, lesion=case.lesion[..., :1])
 
 
 class Elsewhere:
