@@ -104,6 +104,9 @@ def describe(
 
 def measure(plugin: type[Method], name: str, preset: str, device: str) -> Cost:
     """Return the cost of one preset; "" for a method's defaults."""
+    if "torch" not in sys.modules:
+        # A method may import it no earlier than it fits, too late to be counted.
+        _fitted(plugin, name, preset, Context(0, device, monitor=OneStep(lambda: 0)))
     with _counting() as count:
         one_step = OneStep(count)
         ctx = Context(0, device, monitor=one_step)

@@ -140,6 +140,18 @@ def test_method_without_torch_has_no_operations(
     assert all(c["seconds"] > 0 for c in found["presets"])
 
 
+def test_method_that_imports_torch_as_it_fits_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    late = monkeypatch.setitem
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(
+        Convolution, "_taught", lambda *_: late(sys.modules, "torch", torch)
+    )
+
+    assert measure(Convolution, "convolution", "", "cpu").flop == PASSES * ONE_PASS
+
+
 def test_method_without_presets_is_measured_at_its_defaults(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
