@@ -14,7 +14,7 @@ from uadbench.errors import UsageError
 
 from .bottleneck import COARSEST, LatentKind, Layout
 from .reconstruction import Reconstruction, Restored, Stack
-from .residuals import Residual, residual
+from .residuals import RANGES, Residual, residual
 from .training import Recipe
 
 Error = Literal["l1", "l2"]
@@ -71,6 +71,12 @@ class Unified(Reconstruction):
                 f"Set size={max(2 * COARSEST, nearest)}."
             )
             raise UsageError(msg)
+        if self.residual == "ssim" and self.normalisation not in RANGES:
+            msg = (
+                f"{self.name}: residual=ssim needs intensities on a known scale, got "
+                f"normalisation={self.normalisation}. Set {' or '.join(RANGES)}."
+            )
+            raise UsageError(msg)
 
     def layout(self) -> Layout:
         """Return what the network looks like."""
@@ -95,4 +101,5 @@ class Unified(Reconstruction):
     def reconstruct(self, network: nn.Module, stack: Stack) -> Restored:
         """Return what comes back, and its residual."""
         restored = stack.through(network, stack.images)
-        return Restored(restored, residual(self.residual, stack.images, restored))
+        score = residual(self.residual, stack.images, restored, self.normalisation)
+        return Restored(restored, score)

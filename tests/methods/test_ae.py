@@ -190,7 +190,13 @@ def test_score_is_the_residual_that_was_asked_for(how: Residual) -> None:
     halved = build(residual=how).reconstruct(Half(), stack)
 
     torch.testing.assert_close(restored.score, torch.zeros(2, 1, 32, 32))
-    torch.testing.assert_close(halved.score, residual(how, images, images / 2))
+    expected = residual(how, images, images / 2, "median")
+    torch.testing.assert_close(halved.score, expected)
+
+
+def test_ssim_of_intensities_on_no_known_scale_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"ae: .* Set median or p90"):
+        build(residual="ssim", normalisation="none")
 
 
 @pytest.mark.parametrize(("size", "better"), [(48, 64), (20, 16), (100, 128)])
