@@ -74,7 +74,7 @@ class Unified(Reconstruction):
         if self.residual == "ssim" and self.normalisation not in RANGES:
             msg = (
                 f"{self.name}: residual=ssim needs intensities on a known scale, got "
-                f"normalisation={self.normalisation}. Set {' or '.join(RANGES)}."
+                f"normalisation={self.normalisation}. Set normalisation=median."
             )
             raise UsageError(msg)
 

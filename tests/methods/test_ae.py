@@ -195,7 +195,7 @@ def test_score_is_the_residual_that_was_asked_for(how: Residual) -> None:
 
 
 def test_ssim_of_intensities_on_no_known_scale_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"ae: .* Set median or p90"):
+    with pytest.raises(UsageError, match=r"residual=ssim .* Set normalisation=median"):
         build(residual="ssim", normalisation="none")
 
 
