@@ -202,7 +202,7 @@ def test_validation_loss_is_the_mean_over_all_images_also_in_uneven_batches(
         6,
         Context(0, monitor=monitor),
         "net",
-        Validation(plain, 10, 1),
+        validation=Validation(plain, 10, 1),
     )
 
     ((found, _),) = checks(monitor)
