@@ -10,6 +10,9 @@ Differs from the original code in:
   there, by the 99th percentile. Its noise of 0.2 percentiles is 0.4 medians here, since
   the percentile is about two medians (measured: 1.3 to 2.0 in simulated scans, 2.0 to
   3.4 in lesion-free FLAIR slices of glioma patients, for which set noise=0.5).
+- All slices with brain count, centred on it in a field in mm, through a triangle
+  filter; there, all from the first to the last whose mean of the modalities sums up to
+  more than 0.5, whole and resized bilinearly.
 - The brain mask says where noise is and where errors count; there, an intensity above
   0.01 does.
 - The learning rate falls at every step; there, every 32 steps.
@@ -17,7 +20,9 @@ Differs from the original code in:
   32 steps.
 - The score is |error|. There, the brain is eroded by a 5 x 5 window, the error is
   filtered by a 5 x 5 median, components of up to 20 voxels are removed, and the
-  threshold is the best one on the test labels. `--postprocess` has the first three.
+  threshold is the best one on the test labels. `--postprocess` has the like of the
+  first three in 3D: an erosion in mm, a median in voxels of the scan, and the removal
+  of components in mm3.
 """
 
 from dataclasses import replace
@@ -83,8 +88,16 @@ class DenoisingAutoencoder(Reconstruction):
     def __post_init__(self) -> None:
         """Check the options against each other."""
         super().__post_init__()
-        check_stride(self.name, self.size, 2 ** (self.depth - 1), "a smaller depth")
-        if self.cells > self.size:
+        stride = 2 ** (self.depth - 1)
+        check_stride(self.name, self.size, stride, "a smaller depth")
+        if self.size == stride:
+            msg = (
+                f"dae: {self.depth} levels shrink size {self.size} to one pixel, too "
+                f"few for a mirrored border. Set depth={self.depth - 1} or "
+                f"size={2 * self.size}."
+            )
+            raise UsageError(msg)
+        if self.cells >= self.size:
             msg = (
                 f"dae: noise on {self.cells} cells a side is no coarser than the image "
                 f"of {self.size} px. Set cells={self.size // 4}."

@@ -13,11 +13,14 @@ What to know:
 - A rank is among healthy validation voxels, never among those of a test scan: what is
   said of one case must not depend on another, nor on how large its lesion is.
 - Above the highest healthy score the order is kept within the last thousandth of the
-  scale, so that no member's order of suspicious voxels is lost, and none outvotes the
-  others by a score that is merely large.
+  scale, so that no member outvotes the others by a score that is merely large. Hundreds
+  of healthy ranges above, where float32 cannot tell it any more, scores become equal.
+- What is random in a member follows from its options and what it learned: the order of
+  the runs changes nothing, and a run that is copied says the same twice.
 - The members' own masks are not used: their thresholds are of their own scales.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass as record
@@ -63,9 +66,9 @@ class Ranks:
         return cls(levels[chosen], ranks[chosen])
 
     def __call__(self, score: Floats) -> NDArray[np.float64]:
-        """Return ranks of the same shape in [0, 1): a strictly increasing function.
+        """Return ranks of the same shape in [0, 1), never lower for a higher score.
 
-        Below the lowest healthy score it is flat.
+        They are equal from the lowest healthy score down.
         """
         low, high = float(self.levels[0]), float(self.levels[-1])
         excess = np.maximum(score.astype(float) - high, 0) / ((high - low) or 1.0)
@@ -75,10 +78,18 @@ class Ranks:
 
 @record(frozen=True, eq=False)
 class Voice:
-    """A member that is ready to predict."""
+    """A member that is ready to predict.
+
+    Attributes:
+        member: as its run left it.
+        method: made from it.
+        address: of its randomness, see `_address`.
+        ranks: of its scores.
+    """
 
     member: Member
     method: Method
+    address: str
     ranks: Ranks
 
 
@@ -112,16 +123,16 @@ class Ensemble:
             )
             raise UsageError(msg)
         voices = []
-        for number, folder in enumerate(self.runs):
+        for folder in self.runs:
             member = Member.read(folder)
-            method = member.method()
+            method, address = member.method(), _address(member)
             label = f"ranks of {folder.name}"
             scans = ctx.monitor.track(val, label, len(val))
             healthy = [
-                _predicted(method, scan, _context(ctx, number))[scan.scored]
+                _predicted(method, scan, ctx.child(address))[scan.scored]
                 for scan in scans
             ]
-            voices.append(Voice(member, method, Ranks.of(_joined(healthy))))
+            voices.append(Voice(member, method, address, Ranks.of(_joined(healthy))))
         self._voices = voices
 
     def predict(self, scans: Iterable[Scan], ctx: Context) -> Iterator[Prediction]:
@@ -131,8 +142,8 @@ class Ensemble:
             raise UsageError(msg)
         for scan in scans:
             ranks = [
-                voice.ranks(_predicted(voice.method, scan, _context(ctx, number)))
-                for number, voice in enumerate(self._voices)
+                voice.ranks(_predicted(voice.method, scan, ctx.child(voice.address)))
+                for voice in self._voices
             ]
             mean = np.mean(ranks, axis=0).astype(np.float32)
             yield Prediction(np.where(scan.scored, mean, np.float32(0)))
@@ -156,12 +167,16 @@ class Ensemble:
         for number, known in enumerate(json.loads(state["_members"].tobytes())):
             member = Member(known["name"], known["options"], _learned(number, state))
             ranks = Ranks(state[f"_levels{number}"], state[f"_ranks{number}"])
-            self._voices.append(Voice(member, member.method(), ranks))
+            self._voices.append(Voice(member, member.method(), _address(member), ranks))
 
 
-def _context(ctx: Context, number: int) -> Context:
-    """Return a member's own randomness, on the same device."""
-    return ctx.child(f"member{number}")
+def _address(member: Member) -> str:
+    """Return where a member's randomness comes from: a hash of all that it is."""
+    words = json.dumps([member.name, dict(member.options)], sort_keys=True)
+    digest = hashlib.sha256(words.encode())
+    for name, array in sorted(member.state.items()):
+        digest.update(name.encode() + array.tobytes())
+    return digest.hexdigest()
 
 
 def _predicted(method: Method, scan: Scan, ctx: Context) -> Floats:

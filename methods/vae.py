@@ -8,18 +8,25 @@ Differs from the original code in:
 
 - The intensity is scaled by the brain's median; there, to 0 ... 1, where errors are
   smaller and the same weight of the divergence counts for more.
+- All slices with brain count; there, those from 20 to 129. They are centred on the
+  brain in a field in mm, through a triangle filter; there, whole slices are resized.
 - Batch normalisation normalises. There, it is called without its training flag, keeps
   the statistics that it starts with and only scales.
 - Training ends after five epochs without progress on validation data, as there, and
-  the weights of the best epoch are kept; there, those of the last. For how many epochs
-  at most is not stated: `steps` is ours. Layers start from torch's weights, not Keras'.
+  the weights of the best epoch are kept; there, those of the last. It ends after 1000
+  epochs at the latest there; here `steps` is out of reach instead.
+- Layers start from torch's weights, not Keras'.
 - A scan is reconstructed from the mean of its code; there, from one sample.
 - The score is the whole residual. There, the brain is eroded, only bright residuals of
   bright voxels count, a median filter and the removal of small components follow, and
-  the threshold is the best one on the test labels. `--postprocess` has the erosion, the
-  filter and the removal.
+  the threshold is the best one on the test labels. `--postprocess` has the like: an
+  erosion in 3D and in mm instead of 12 px of each slice, the filter in voxels of the
+  scan instead of the network's, the removal in mm3 instead of up to 7 voxels.
 - `latent_kind=spatial`, `distance=l2`, `residual=l2` and `residual=ssim` are no part
   of it.
+
+Where the original's programs differ, preset `paper` follows the one for this method,
+main_VAE.py, and drops 10 % of the code; the one for all methods, run.py, drops 20 %.
 """
 
 from typing import ClassVar, cast

@@ -75,7 +75,7 @@ def structural_similarity(images: Tensor, others: Tensor, width: float) -> Tenso
 
 def _blurred(images: Tensor, width: float) -> Tensor:
     """Return images (N, 1, S, S) weighted by a Gaussian, cut at 3.5 deviations."""
-    reach = min(int(3.5 * width + 0.5), images.shape[-1] - 1)
+    reach = int(3.5 * width + 0.5)
     line = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
     window = torch.exp(-((line / width) ** 2) / 2)
     window = window / window.sum()

@@ -32,7 +32,7 @@ class StandardisedUNet(nn.Module):
 
     Args:
         base: channels of the first level; each level doubles them.
-        depth: levels; S is a multiple of 2 ** (depth - 1).
+        depth: levels; S is a multiple of 2 ** (depth - 1), and larger than that.
     """
 
     def __init__(self, base: int = 64, depth: int = 4) -> None:

@@ -6,6 +6,7 @@ so far. So the weights at the end don't depend on how often the training was
 interrupted.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from uadbench.errors import UsageError
 from uadbench.protocols import Context
 
 from .optimisers import Optimiser, new_optimiser
@@ -110,6 +112,9 @@ def train(
         ctx: its seed decides everything random, its checkpoint keeps the state.
         label: name of the network for progress and curve.
         validation: ends the training early; None: nothing does.
+
+    Raises:
+        UsageError: a loss that is logged is NaN or infinite.
     """
     device = torch.device(ctx.device)
     kind, patience = recipe.optimiser, validation.patience if validation else 0
@@ -129,10 +134,10 @@ def train(
             step = _step(number, recipe, count, ctx.seed, device)
             value = _update(state, loss, recipe, number, step)
             if number % LOG_EVERY == 0 or last:
-                ctx.monitor.log(f"{label}/loss", value.item(), number)
+                _log(ctx, f"{label}/loss", value.item(), number)
             if validation and (last or ends_epoch(number, recipe.batch, count)):
                 found = _mean_loss(average, validation, recipe.batch, ctx)
-                ctx.monitor.log(f"{label}/validation", found, number)
+                _log(ctx, f"{label}/validation", found, number)
                 best.judge(found, average)
             if last or best.given_up or time.monotonic() - saved >= SAVE_EVERY:
                 ctx.checkpoint.save(state.arrays(number + 1))
@@ -236,6 +241,17 @@ def _mean_loss(
             value = validation.loss(network, Step(indices, generator))
         total += value.item() * len(indices)
     return total / validation.count
+
+
+def _log(ctx: Context, name: str, loss: float, step: int) -> None:
+    """Add a loss to its curve; raise a UsageError if the training has diverged."""
+    ctx.monitor.log(name, loss, step)
+    if not math.isfinite(loss):
+        msg = (
+            f"{name}: expected a finite loss, got {loss} at step {step}: the training "
+            "diverged. Set a lower learning_rate, or clip=1 if it is 0."
+        )
+        raise UsageError(msg)
 
 
 @contextmanager

@@ -14,13 +14,15 @@ from uadbench.errors import UsageError
 
 from .bottleneck import COARSEST, LatentKind, Layout
 from .reconstruction import Reconstruction, Restored, Stack
-from .residuals import Residual, residual
+from .residuals import RANGES, Residual, residual
 from .training import Recipe
 
-Distance = Literal["l1", "l2"]
-DISTANCES: dict[Distance, Callable[..., Tensor]] = {"l1": l1_loss, "l2": mse_loss}
-# Baur et al. 2021. For how many epochs at most is not stated; `steps` stays ours.
+Error = Literal["l1", "l2"]
+ERRORS: dict[Error, Callable[..., Tensor]] = {"l1": l1_loss, "l2": mse_loss}
+# Baur et al. 2021: at most 1000 epochs, run.py says, and early stopping. So that it is
+# patience that ends it, as many steps as 1000 epochs of 128,000 slices have.
 PAPER: dict[str, object] = {
+    "steps": 16_000_000,
     "batch": 8,
     "learning_rate": 1e-4,
     "momentum": 0.5,
@@ -52,7 +54,7 @@ class Unified(Reconstruction):
     )
     latent: int = Field(128, ge=1, description="numbers in a dense bottleneck")
     dropout: float = Field(0.1, ge=0, lt=1, description="rate in the bottleneck")
-    distance: Distance = Field(
+    distance: Error = Field(
         "l1", description="training loss, summed over pixels: absolute or squared error"
     )
     residual: Residual = Field(
@@ -67,6 +69,12 @@ class Unified(Reconstruction):
             msg = (
                 f"{self.name}: size {self.size} does not halve down to {COARSEST} px. "
                 f"Set size={max(2 * COARSEST, nearest)}."
+            )
+            raise UsageError(msg)
+        if self.residual == "ssim" and self.normalisation not in RANGES:
+            msg = (
+                f"{self.name}: residual=ssim needs intensities on a known scale, got "
+                f"normalisation={self.normalisation}. Set normalisation=median."
             )
             raise UsageError(msg)
 
@@ -87,10 +95,11 @@ class Unified(Reconstruction):
 
     def difference(self, restored: Tensor, images: Tensor) -> Tensor:
         """Return the error summed over pixels, the mean of a batch (B, 1, S, S)."""
-        total = DISTANCES[self.distance](restored, images, reduction="sum")
+        total = ERRORS[self.distance](restored, images, reduction="sum")
         return total / len(images)
 
     def reconstruct(self, network: nn.Module, stack: Stack) -> Restored:
         """Return what comes back, and its residual."""
         restored = stack.through(network, stack.images)
-        return Restored(restored, residual(self.residual, stack.images, restored))
+        score = residual(self.residual, stack.images, restored, self.normalisation)
+        return Restored(restored, score)

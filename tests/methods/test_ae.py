@@ -12,6 +12,8 @@ from uadbench import options
 from uadbench.errors import DataError, UsageError
 from uadbench.methods._nn.reconstruction import Stack
 from uadbench.methods._nn.residuals import Residual, residual
+from uadbench.methods._nn.tensors import load_arrays
+from uadbench.methods._nn.training import Step
 from uadbench.methods.ae import Autoencoder
 from uadbench.protocols import Context, Lazy, Prediction, Scan
 
@@ -135,12 +137,40 @@ def test_paper_preset_is_the_published_training() -> None:
     recipe = paper.recipe()
     assert (recipe.batch, recipe.rate, recipe.momentum) == (8, 1e-4, 0.5)
     assert (recipe.schedule, recipe.decay, recipe.average) == ("constant", 0.0, 0.0)
-    assert (paper.patience, paper.dropout, paper.latent, paper.size) == (
-        5,
-        0.1,
-        128,
-        128,
-    )
+    assert (paper.patience, paper.dropout) == (5, 0.2)
+    assert (paper.latent, paper.size) == (128, 128)
+    # 1000 epochs of 128,000 slices: patience ends it before.
+    assert recipe.steps == 1000 * 128_000 // 8
+
+
+def test_loss_is_the_absolute_error_summed_over_all_pixels() -> None:
+    method = build(dropout=0.0)
+    images = torch.rand(4, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    network = method.make().eval()
+    brain = torch.zeros(4, 1, 32, 32, dtype=torch.bool)
+    step = Step(torch.tensor([3, 1]), torch.Generator())
+
+    loss = method.loss(images, brain)(network, step)
+
+    batch = images[[3, 1]]
+    expected = (network(batch) - batch).abs().sum() / 2
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+
+
+def test_stopping_is_judged_on_the_validation_scans(
+    scan: Callable[..., Scan], scans: Callable[..., Lazy[Scan]], diary: type[Diary]
+) -> None:
+    held_out = Lazy(["c"], lambda name: with_lesion(scan(name)))
+    method, monitor = build(steps=1, patience=1), diary()
+
+    method.fit(scans("a", "b"), held_out, Context(0, monitor=monitor))
+
+    (found,) = [value for name, value, _ in monitor.curve if name == "ae/validation"]
+    network = method.make().eval()
+    load_arrays(network, method.state(), "ae")
+    images = torch.from_numpy(method.grid.cut(held_out[0]).images)
+    expected = (network(images) - images).abs().sum() / len(images)
+    assert found == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
 def test_l1_is_the_absolute_error_summed_over_pixels_and_l2_its_square() -> None:
@@ -160,7 +190,13 @@ def test_score_is_the_residual_that_was_asked_for(how: Residual) -> None:
     halved = build(residual=how).reconstruct(Half(), stack)
 
     torch.testing.assert_close(restored.score, torch.zeros(2, 1, 32, 32))
-    torch.testing.assert_close(halved.score, residual(how, images, images / 2))
+    expected = residual(how, images, images / 2, "median")
+    torch.testing.assert_close(halved.score, expected)
+
+
+def test_ssim_of_intensities_on_no_known_scale_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"residual=ssim .* Set normalisation=median"):
+        build(residual="ssim", normalisation="none")
 
 
 @pytest.mark.parametrize(("size", "better"), [(48, 64), (20, 16), (100, 128)])

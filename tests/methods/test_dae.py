@@ -152,13 +152,25 @@ def test_paper_preset_is_the_published_training() -> None:
     assert (recipe.optimiser, recipe.decay, recipe.clip) == ("amsgrad", 1e-5, 0.5)
     assert (recipe.schedule, recipe.period) == ("cosine", 3200)
     assert (paper.size, paper.cells, paper.base, paper.depth) == (128, 16, 64, 4)
+    assert (recipe.average, paper.noise) == (0.0, 0.4)
+
+
+@pytest.mark.parametrize(("size", "depth"), [(16, 4), (128, 7), (48, 5)])
+def test_a_network_that_ends_in_two_pixels_or_more_is_used(
+    size: int, depth: int
+) -> None:
+    network = build(size=size, depth=depth, base=1).make()
+
+    assert network(torch.zeros(1, 1, size, size)).shape == (1, 1, size, size)
 
 
 @pytest.mark.parametrize(
     ("given", "remedy"),
     [
         ({"size": 36, "depth": 4}, "Set size=32"),
-        ({"size": 16, "cells": 17}, "Set cells=4"),
+        ({"size": 128, "depth": 8}, "Set depth=7 or size=256"),
+        ({"size": 16, "depth": 5}, "Set depth=4 or size=32"),
+        ({"size": 16, "cells": 16}, "Set cells=4"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_with_what_does(

@@ -171,24 +171,62 @@ def test_state_needs_no_run_folder_and_counts_the_members_parameters(
     assert not [name for name in counted if "running" in name]
 
 
-def test_members_have_randomness_of_their_own(
-    leave_run: LeaveRun, scan: MakeScan, scans: Scans
-) -> None:
+def seeds_of(method: Ensemble, scan: Scan) -> list[int]:
+    """Return the seeds of the members' own randomness, in order."""
     seen: list[int] = []
 
     class Listening(Context):
-        def child(self, name: str) -> "Listening":
+        def child(self, name: str) -> Context:
             child = super().child(name)
             seen.append(child.seed)
-            return Listening(child.seed)
+            return Context(child.seed)
 
-    folders = (leave_run("x", "intensity"), leave_run("y", "intensity"))
-    method = Ensemble(runs=folders)
-    method.fit(scans("a"), scans("c"), Context(0))
+    list(method.predict([scan], Listening(0)))
+    return seen
 
-    list(method.predict([scan("x")], Listening(0)))
 
-    assert len(set(seen)) == len(seen) == 2
+@pytest.mark.parametrize(
+    ("name", "differing", "values"),
+    [("intensity", "hypo", (True, False)), ("ae", "learning_rate", (1e-3, 1e-2))],
+)
+def test_members_have_randomness_of_their_own_in_any_order_and_restored(
+    name: str,
+    differing: str,
+    values: tuple[object, object],
+    leave_run: LeaveRun,
+    scan: MakeScan,
+    scans: Scans,
+) -> None:
+    quick = TINY if name == "ae" else {}
+    folders = [leave_run(str(v), name, **quick, **{differing: v}) for v in values]
+    one, other = Ensemble(tuple(folders)), Ensemble(tuple(reversed(folders)))
+    restored = Ensemble()
+    for method in (one, other):
+        method.fit(scans("a"), scans("c"), Context(0))
+    restored.restore(one.state())
+
+    first, second = seeds_of(one, scan("x"))
+
+    assert first != second
+    assert seeds_of(other, scan("x")) == [second, first]
+    assert seeds_of(restored, scan("x")) == [first, second]
+
+
+def test_the_order_of_stochastic_members_changes_no_score(
+    leave_run: LeaveRun, scan: MakeScan, scans: Scans
+) -> None:
+    tiny = {"size": 16, "base": 8, "multipliers": (1,), "blocks": 1, "steps": 1}
+    few = {"noise": "gaussian", "batch": 2, "sampling_steps": 1}
+    folders = tuple(
+        leave_run(f"ddpm{p}", "ddpm", **tiny, **few, peak=p) for p in (2.5, 3.0)
+    )
+    one, other = Ensemble(folders), Ensemble(folders[::-1])
+    for method in (one, other):
+        method.fit(scans("a"), scans("c"), Context(0))
+
+    scores = [predict(method, scan("x"))[0].score for method in (one, other)]
+
+    np.testing.assert_array_equal(*scores)
 
 
 @pytest.mark.parametrize("count", [0, 1])

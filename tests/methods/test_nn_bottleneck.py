@@ -34,6 +34,43 @@ def test_published_spatial_network_has_a_code_of_8_by_8_feature_maps() -> None:
     assert widths(network, nn.ConvTranspose2d) == [128, 64, 32, 32]
 
 
+def kinds(layers: nn.Module) -> list[str]:
+    """Return the names of the layers inside, in the order in which they are called."""
+    return [type(m).__name__ for m in layers.modules() if not list(m.children())]
+
+
+DOWN = 4 * ["Conv2d", "BatchNorm2d", "LeakyReLU"]
+UP = ["BatchNorm2d", "ReLU", *4 * ["ConvTranspose2d", "BatchNorm2d", "LeakyReLU"]]
+NARROWED, WIDENED = ["Conv2d", "Flatten"], ["Unflatten", "Conv2d"]
+
+
+def test_published_order_of_layers() -> None:
+    dense, spatial = Bottleneck(Layout()), Bottleneck(Layout(kind="spatial"))
+    variational = VariationalBottleneck(Layout())
+
+    code, back = ["Linear", "Dropout"], ["Linear", "Dropout", *WIDENED, *UP, "Conv2d"]
+    assert kinds(variational.encoder) == [*DOWN, *NARROWED]
+    assert kinds(variational.mean) == kinds(variational.log_deviation) == code
+    assert kinds(variational.decoder) == back
+    assert kinds(spatial) == [*DOWN, "Dropout", *UP, "Conv2d"]
+    assert kinds(dense) == [*DOWN, *NARROWED, *code, *back]
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    # The autoencoder drops of the code alone.
+    [(Bottleneck, [0.2, 0.0]), (VariationalBottleneck, [0.2, 0.2, 0.2])],
+)
+def test_published_slope_and_rates_of_dropout(
+    network: type[nn.Module], expected: list[float]
+) -> None:
+    layers = list(network(Layout(dropout=0.2)).modules())
+
+    slopes = {m.negative_slope for m in layers if isinstance(m, nn.LeakyReLU)}
+    assert [m.p for m in layers if isinstance(m, nn.Dropout)] == expected
+    assert slopes == {0.3}
+
+
 def test_published_numbers_of_weights() -> None:
     # By hand: convolutions with bias 25 * 32 + 32, 25 * 32 * 64 + 64,
     # 25 * 64 * 128 + 128, 25 * 128 * 128 + 128; their normalisations 2 * 352; 1 x 1 px

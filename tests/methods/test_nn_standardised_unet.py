@@ -75,6 +75,31 @@ def test_published_network_has_four_levels_of_doubling_channels() -> None:
     assert not [m for m in network.modules() if isinstance(m, nn.Dropout)]
 
 
+def test_published_order_of_layers() -> None:
+    network = StandardisedUNet()
+
+    block = 2 * ["StandardisedConv", "SiLU", "GroupNorm"]
+    blocks = [*network.down, *network.up]
+    assert len(blocks) == 7
+    assert all([type(m).__name__ for m in b.children()] == block for b in blocks)
+
+
+def test_the_second_level_gets_the_mean_of_four_pixels() -> None:
+    network = StandardisedUNet(1, 2)
+    seen = []
+    network.down[0].register_forward_hook(
+        lambda *_: torch.arange(64.0).reshape(1, 1, 8, 8)
+    )
+    network.down[1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+
+    network(torch.zeros(1, 1, 8, 8))
+
+    # Of 0, 1, 8 and 9 in the first square; 2 more to the right, 16 more below.
+    first = 4.5 + 2 * torch.arange(4.0)
+    expected = first + 16 * torch.arange(4.0)[:, None]
+    torch.testing.assert_close(seen[0], expected[None, None])
+
+
 @pytest.mark.parametrize("depth", [1, 2, 4])
 def test_images_come_back_in_their_size(depth: int) -> None:
     images = torch.zeros(2, 1, 32, 32)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from uadbench.errors import UsageError
 from uadbench.methods._nn.stopping import Best
 from uadbench.methods._nn.tensors import arrays_of
 from uadbench.methods._nn.training import Recipe, Step, Validation, new_network, train
@@ -181,6 +183,43 @@ def test_the_same_weights_have_the_same_validation_loss(talkative: Any) -> None:
 
     assert len(checks(monitor)) == 4
     assert len({loss for loss, _ in checks(monitor)}) == 1
+
+
+def test_validation_loss_is_the_mean_over_all_images_also_in_uneven_batches(
+    talkative: Any,
+) -> None:
+    monitor = talkative()
+
+    def plain(network: nn.Module, step: Step) -> Tensor:
+        batch = HELD_OUT[step.indices]
+        return mse_loss(network(batch), batch)
+
+    # Ten images in batches of 4, 4 and 2.
+    trained = train(
+        make_network(),
+        loss_of(TRAINED),
+        Recipe(1, 4, 1e-2, average=0.0),
+        6,
+        Context(0, monitor=monitor),
+        "net",
+        validation=Validation(plain, 10, 1),
+    )
+
+    ((found, _),) = checks(monitor)
+    with torch.no_grad():
+        expected = mse_loss(trained(HELD_OUT), HELD_OUT)
+    assert found == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_patience_does_not_wait_for_a_training_that_diverged(talkative: Any) -> None:
+    monitor = talkative()
+
+    with pytest.raises(UsageError, match="net/validation: expected a finite loss"):
+        fit(Context(0, monitor=monitor), 1, replace(RECIPE, rate=1e30))
+
+    # The first check, after an epoch of three steps.
+    assert monitor.steps["net"] == [0, 1, 2]
+    assert monitor.said == []
 
 
 def test_a_validation_loss_that_is_no_number_is_never_the_best() -> None:

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from uadbench.errors import UsageError
 from uadbench.methods._nn import training
 from uadbench.methods._nn.optimisers import Optimiser
 from uadbench.methods._nn.tensors import arrays_of
@@ -128,6 +130,32 @@ def test_training_lowers_the_loss_and_logs_it(diary: type[Diary]) -> None:
     assert set(names) == {"net/loss"}
     assert list(steps) == [0, 25, 50, 75, 100, 125, 150, 175, 200]
     assert values[-1] < 0.5 * values[0]
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_a_training_that_diverges_ends_with_the_loss_that_shows_it(
+    broken: float, diary: type[Diary]
+) -> None:
+    monitor = diary()
+
+    def diverging(network: nn.Module, step: Step) -> Tensor:
+        steps = len(monitor.steps["net"])
+        return loss(network, step) * (broken if steps > 25 else 1.0)
+
+    message = f"net/loss: expected a finite loss, got {broken} at step 25: .* Set a"
+    with pytest.raises(UsageError, match=message):
+        train(
+            make_network(),
+            diverging,
+            Recipe(100, 4, 1e-2),
+            10,
+            Context(0, monitor=monitor),
+            "net",
+        )
+
+    # It is in the curve, and no step is taken after it.
+    assert [step for _, _, step in monitor.curve] == [0, 25]
+    assert monitor.steps["net"][-1] == 25
 
 
 def test_a_short_training_is_not_averaged_over_its_beginning() -> None:

@@ -129,3 +129,4 @@ def test_paper_preset_weighs_the_divergence_as_published() -> None:
 
     assert (paper.kl, paper.latent, paper.batch, paper.dropout) == (1.0, 128, 8, 0.1)
     assert (paper.patience, paper.recipe().rate) == (5, 1e-4)
+    assert paper.recipe().steps == 16_000_000
