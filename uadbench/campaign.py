@@ -154,9 +154,13 @@ def _on_finished(cell: Cell, done: Sequence[Path]) -> Cell:
     return replace(cell, plan=replace(cell.plan, options=given), members=found)
 
 
-def _attempt(cell: Cell, monitor: Monitor, **replacing: bool) -> Outcome:
+def _attempt(
+    cell: Cell, monitor: Monitor, *, overwrite: bool = False, renew: bool = False
+) -> Outcome:
     try:
-        return engine.run(cell.plan, cell.folder, monitor, **replacing)
+        return engine.run(
+            cell.plan, cell.folder, monitor, overwrite=overwrite, renew=renew
+        )
     except UadbenchError as error:
         return _failed(cell, str(error), monitor)
     except Exception as error:  # of a method, such as a GPU without memory left
