@@ -122,8 +122,8 @@ class CyclicUNet(UNetOptions, Slicewise):
         if len(names) < 2:
             msg = (
                 f"{self.name} translates between two modalities, got "
-                f"{', '.join(names)} in {scan.id}: give two that are registered, such "
-                "as --set-data modality=T1w,FLAIR."
+                f"{', '.join(names)} in {scan.id}: give two of the dataset's that are "
+                "registered, by --set-data modality=ONE,OTHER."
             )
             raise DataError(msg)
         pair = [self.source or names[0], self.target or names[1]]

@@ -33,7 +33,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from uadbench.errors import DataError, UsageError
-from uadbench.members import Member
+from uadbench.members import Member, check_enough
 from uadbench.protocols import Arrays, Card, Context, Lazy, Method, Prediction, Scan
 
 Floats = NDArray[np.float32]
@@ -104,6 +104,8 @@ class Ensemble:
         presets={"paper": {}, "demo": {}},
     )
 
+    fewest: ClassVar[int] = 2
+
     runs: tuple[Path, ...] = Field(
         default=(),
         description="folders of its members' finished runs, of the same dataset; in "
@@ -116,12 +118,7 @@ class Ensemble:
 
     def fit(self, train: Lazy[Scan], val: Lazy[Scan], ctx: Context) -> None:
         """Restore the members, and see what each says of healthy validation scans."""
-        if len(self.runs) < 2:
-            msg = (
-                f"ensemble: expected at least two finished runs, got {len(self.runs)}. "
-                "Give their folders: --set runs=runs/a,runs/b."
-            )
-            raise UsageError(msg)
+        check_enough(self, "ensemble")
         voices = []
         for folder in self.runs:
             member = Member.read(folder)

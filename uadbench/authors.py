@@ -127,7 +127,7 @@ def _source(kind: Kind, name: str, given: Mapping[str, str]) -> Path:
         UsageError: an option that the plugin does not have, or a wrong value.
         DataError: the dataset is not where the options say.
     """
-    from uadbench import options
+    from uadbench import members, options
     from uadbench.views import volume
 
     if given and kind == "reports":
@@ -142,10 +142,11 @@ def _source(kind: Kind, name: str, given: Mapping[str, str]) -> Path:
     try:
         if kind == "datasets":
             volume(options.build(plugin, name, given))
-        elif given:
-            options.build(plugin, name, given)
-    except (UsageError, DataError):
-        raise
+        elif given or members.has_members(plugin):
+            members.check_enough(options.build(plugin, name, given), name)
+    except (UsageError, DataError) as error:
+        # Here an option of the dataset is one of the plugin itself.
+        raise type(error)(str(error).replace("--set-data ", "--set ")) from error
     except Exception:  # of the plugin, which a check shows
         return Path(inspect.getfile(plugin))
     return Path(inspect.getfile(plugin))

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import re
 import signal
 import sys
 import warnings
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from uadbench.campaign import Outcome
-    from uadbench.plans import Plan
+    from uadbench.plans import Job
 
 SMALLER = "Lower the method's size or batch (evaluate: --jobs), or find more memory."
+# What torch says, in a RuntimeError, where there is too little memory.
+TOO_LARGE = re.compile("out of memory|allocate memory", re.IGNORECASE)
 EPILOG = (
     "Exit status: 0 done, 1 some case or cell failed (the others are saved) or memory "
     "or disk were too small, 2 usage, 3 data, 4 a plugin broke its contract, 130 "
@@ -66,12 +69,13 @@ def run(
 
     A run that was killed goes on with the same command.
     """
-    from uadbench import campaign, options
+    from uadbench import campaign, options, plans
 
     plan = make_plan(method, seed, shared, options.parse(pairs))
     folder = folder_of(shared, name, f"{method}-{shared['dataset']}-seed{seed}")
     if shared["dry_run"]:
-        return _dry_run([(plan, folder)])
+        _print_json(_dry(plans.resolve(plan), folder))
+        return 0
     with _monitor(shared) as monitor:
         outcomes = campaign.with_baseline(
             plan, folder, monitor, overwrite=shared["overwrite"]
@@ -97,23 +101,27 @@ def compare(
 ) -> int:
     """Run several methods on one or more datasets and make one report of them.
 
-    Cells that are done are kept; a cell that fails does not end the others.
+    All cells are checked before the first is run. Cells that are done are kept; one
+    that fails does not end the others.
     """
     from uadbench import campaign, words
     from uadbench.grid import grid
     from uadbench.results import claim
 
-    chosen, options = words.names(methods), words.by_method(pairs)
+    overwrite = shared["overwrite"]
+    chosen = words.names(methods)
+    options = words.by_method(pairs, chosen)
     plans = make_plans(chosen[0], shared)
     folder = folder_of(shared, name, f"compare-{'-'.join(plans)}")
     cells = grid(plans, chosen, words.seeds_of(seeds), options, folder)
+    jobs = campaign.check_cells(cells, folder, overwrite=overwrite)
     if shared["dry_run"]:
-        return _dry_run([(cell.plan, cell.folder) for cell in cells])
+        pairs_of = zip(jobs, cells, strict=True)
+        _print_json([_dry(job, cell.folder) for job, cell in pairs_of])
+        return 0
     with claim(folder):
         with _monitor(shared) as monitor:
-            overwrite = shared["overwrite"]
-            outcomes = list(campaign.run_cells(cells, monitor, overwrite=overwrite))
-        campaign.write_cells(outcomes, folder)
+            outcomes = campaign.compare(cells, folder, monitor, overwrite=overwrite)
         return _report(outcomes, folder / "report", shared)
 
 
@@ -141,14 +149,17 @@ def report(
 ) -> int:
     """Make tables, figures and the page again from run folders.
 
-    A folder that holds run folders stands for all of them. Runs that are not finished
-    are named and left out.
+    A folder that holds run folders stands for all of them. Runs that are not finished,
+    and a comparison's cells that failed or wait, are named and left out.
     """
-    from uadbench.campaign import outcomes_in
+    from uadbench.campaign import Missing, outcomes_in
     from uadbench.errors import check_known
     from uadbench.results import Run
 
     outcomes = [found for folder in folders for found in outcomes_in(folder)]
+    for outcome in outcomes:
+        if isinstance(outcome, Missing):
+            click.echo(outcome, err=True)
     options = {}
     if reference is not None:
         done = {o.method for o in outcomes if isinstance(o, Run) and o.done}
@@ -254,7 +265,7 @@ def main() -> NoReturn:
         click.echo("interrupted: repeat the command (run and compare go on).", err=True)
         status = INTERRUPTED
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error):
+        if not isinstance(error, MemoryError) and not TOO_LARGE.search(str(error)):
             raise
         click.echo(f"error: out of memory ({error}). {SMALLER}", err=True)
         status = UadbenchError.status
@@ -273,17 +284,12 @@ def _monitor(shared: dict[str, Any]) -> Any:
     return monitor(shared["quiet"])
 
 
-def _dry_run(jobs: "list[tuple[Plan, Path]]") -> int:
-    """Print what each plan resolves to, and how many subjects it has."""
-    from uadbench.plans import resolve
-
-    for plan, folder in jobs:
-        job = resolve(plan)
-        parts = (job.view.train, job.view.val, job.view.test)
-        subjects = dict(zip(("train", "val", "test"), map(len, parts), strict=True))
-        found = {"folder": str(folder), "device": job.device, "subjects": subjects}
-        _print_json({**found, **job.config})
-    return 0
+def _dry(job: "Job", folder: Path) -> dict[str, Any]:
+    """Return what a plan resolves to, and how many subjects it has."""
+    parts = (job.view.train, job.view.val, job.view.test)
+    subjects = dict(zip(("train", "val", "test"), map(len, parts), strict=True))
+    found = {"folder": str(folder), "device": job.device, "subjects": subjects}
+    return {**found, **job.config}
 
 
 def _report(
@@ -292,7 +298,10 @@ def _report(
     shared: dict[str, Any],
     options: dict[str, Any] | None = None,
 ) -> int:
-    """Render the report, print the result, and return the exit status."""
+    """Render the report, print the result, and return the exit status.
+
+    Without a finished run there is neither table nor report.
+    """
     from uadbench import describing, rendering
     from uadbench.results import Run
 
@@ -301,11 +310,7 @@ def _report(
 
     runs = [outcome for outcome in outcomes if isinstance(outcome, Run)]
     done = [run for run in runs if run.done]
-    failed = [
-        f"{outcome.name} failed: {outcome.error}"
-        for outcome in outcomes
-        if not isinstance(outcome, Run)
-    ]
+    failed = [str(outcome) for outcome in outcomes if not isinstance(outcome, Run)]
     for run in runs:
         if not run.done:
             warn(f"{run.folder}: left out, it is not finished. Repeat its command.")
@@ -313,9 +318,11 @@ def _report(
     if done:
         given = {**(options or {}), "failed": tuple(failed)}
         _, broken = rendering.render(runs, out, warn, given)
+    else:
+        warn("no report: no run is finished.")
     if shared["as_json"]:
         _print_json({str(run.folder): run.summary for run in done})
-    elif not shared["quiet"]:
+    elif done and not shared["quiet"]:
         describing.show_results(done, out)
     whole = len(done) == len(outcomes) and all(run.whole for run in done)
     return 0 if whole and not broken else 1

@@ -5,7 +5,6 @@ killed run goes on where it stopped, and ends with the same numbers, since every
 number has an address (seed, stage, scan) and not a place in a sequence.
 """
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,35 @@ from typing import Any
 from uadbench import environment, files, results, stages
 from uadbench.checkpoints import count_parameters, load_arrays
 from uadbench.errors import DataError, UsageError
+from uadbench.members import OPTION
 from uadbench.plans import Job, Plan, resolve
 from uadbench.progress import Recorder
 from uadbench.protocols import Context, Monitor
 from uadbench.results import Run, differences
 from uadbench.timing import Stopwatch
 
+# What a run was built on, in its settings.
+BUILT_ON = (f"method.options.{OPTION}", "method.members")
 
-def run(plan: Plan, folder: Path, monitor: Monitor, *, overwrite: bool = False) -> Run:
+
+def run(
+    plan: Plan,
+    folder: Path,
+    monitor: Monitor,
+    *,
+    overwrite: bool = False,
+    renew: bool = False,
+) -> Run:
     """Carry out a plan in a run folder, from where an earlier attempt stopped.
 
     A finished run is returned as it is, but its failed cases are tried again.
+
+    Args:
+        plan: what is run.
+        folder: where.
+        monitor: told how it goes.
+        overwrite: replace whatever run the folder holds.
+        renew: replace it if all that differs is the runs that it was built on.
 
     Raises:
         UsageError: the folder holds another run, or another process works on it; and
@@ -34,7 +51,7 @@ def run(plan: Plan, folder: Path, monitor: Monitor, *, overwrite: bool = False) 
     environment.reset_peak_memory()
     job = resolve(plan)
     with results.claim(folder):
-        record = _begin(job, folder, overwrite=overwrite)
+        record = _begin(job, folder, overwrite=overwrite, renew=renew)
         if record["status"] == "done" and Run.load(folder).whole:
             return Run.load(folder)
         # Until its failed cases are settled: killed now, the run must not look done.
@@ -57,22 +74,54 @@ def run(plan: Plan, folder: Path, monitor: Monitor, *, overwrite: bool = False) 
     return Run.load(folder)
 
 
-def _begin(job: Job, folder: Path, *, overwrite: bool) -> dict[str, Any]:
-    """Return the record of an earlier attempt at the same job, or start a new one."""
+def check(
+    job: Job, folder: Path, *, overwrite: bool = False, renew: bool = False
+) -> Run | None:
+    """Return the attempt at a job that a folder holds, None if it begins anew.
+
+    Nothing on disk changes. The arguments are those of `run`.
+
+    Raises:
+        UsageError: the folder holds a run with other settings, or what is no run.
+    """
+    results.check_free(folder)
+    if overwrite or not results.is_run(folder):
+        return None
+    earlier = Run.load(folder)
+    if earlier.record["status"] == results.REMOVED:
+        return None
+    changed = list(differences(earlier.record, _settings(job)))
+    if not changed:
+        return earlier
+    if renew and all(name.startswith(BUILT_ON) for name, _, _ in changed):
+        return None
+    words = "; ".join(
+        f"{name} ({old!r}, now {new!r})" for name, old, new in changed[:5]
+    )
+    msg = (
+        f"{folder}: holds a run with other settings: {words}. Choose another --name or "
+        "--output, or replace it with --overwrite."
+    )
+    raise UsageError(msg)
+
+
+def _settings(job: Job) -> dict[str, Any]:
+    """Return what may not change while a run goes on."""
     parts = {"train": job.view.train, "val": job.view.val, "test": job.view.test}
-    settings = {
-        **job.config,
-        "subjects": {name: list(items.ids) for name, items in parts.items()},
-    }
-    if results.is_run(folder) and not overwrite:
-        earlier = Run.load(folder)
-        _check_same(earlier, settings)
+    subjects = {name: list(items.ids) for name, items in parts.items()}
+    return {**job.config, "subjects": subjects}
+
+
+def _begin(job: Job, folder: Path, *, overwrite: bool, renew: bool) -> dict[str, Any]:
+    """Return the record of an earlier attempt at the same job, or start a new one."""
+    earlier = check(job, folder, overwrite=overwrite, renew=renew)
+    if earlier:
         return dict(earlier.record)
     results.clear(folder)
     record = {
         "format": results.FORMAT,
         "status": "running",
-        **settings,
+        **_settings(job),
         "modalities": list(job.view.val[0].modalities),
         "expected": len(job.view.test),
         "pipeline": job.pipeline,
@@ -85,20 +134,6 @@ def _begin(job: Job, folder: Path, *, overwrite: bool) -> dict[str, Any]:
     }
     files.write_json(folder / "run.json", record)
     return record
-
-
-def _check_same(earlier: Run, settings: Mapping[str, Any]) -> None:
-    changed = [
-        f"{name} ({old!r}, now {new!r})"
-        for name, old, new in differences(earlier.record, settings)
-    ]
-    if changed:
-        msg = (
-            f"{earlier.folder}: holds a run with other settings: "
-            f"{'; '.join(changed[:5])}. Choose another --name or --output, or replace "
-            "it with --overwrite."
-        )
-        raise UsageError(msg)
 
 
 def _note_changes(record: dict[str, Any], job: Job, monitor: Monitor) -> None:

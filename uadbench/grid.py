@@ -21,11 +21,13 @@ class Cell:
         plan: what is run.
         folder: where.
         members: folders of the cells that it builds on, as far as they are finished.
+        label: what `--set-data` calls its dataset; "" outside of a comparison.
     """
 
     plan: Plan
     folder: Path
     members: tuple[Path, ...] = ()
+    label: str = ""
 
 
 def grid(
@@ -35,7 +37,7 @@ def grid(
     options: Mapping[str, Mapping[str, object]],
     folder: Path,
 ) -> list[Cell]:
-    """Return the cells of a comparison, every option checked, nothing run.
+    """Return the cells of a comparison, every option checked; reads no data.
 
     The baseline is added once if it is not among the methods. A method that builds on
     runs comes after all others and, if it is given none, gets theirs.
@@ -44,17 +46,12 @@ def grid(
         plans: what all cells of a dataset share, by the dataset's label.
         methods: names.
         seeds: one run of each method on each dataset for each.
-        options: by method.
+        options: by method, each one of `methods`.
         folder: of the comparison; each cell gets a folder in it.
 
     Raises:
-        UsageError: an unknown name, option or value; options of an absent method; two
-            datasets that are the same.
+        UsageError: an unknown name, option or value; two datasets that are the same.
     """
-    for name in options:
-        if name not in methods:
-            msg = f"--set {name}....: '{name}' is not among --methods."
-            raise UsageError(msg)
     singles = [m for m in methods if not has_members(registry.load("methods", m))]
     builders = [m for m in methods if m not in singles]
 
@@ -69,7 +66,7 @@ def grid(
         plan = replace(shared, method=method, preset=preset, seed=seed, options=given)
         alone = method not in builders or OPTION in given
         members = () if alone else tuple(place(m, label, seed) for m in singles)
-        return Cell(plan, place(method, label, seed), members)
+        return Cell(plan, place(method, label, seed), members, label)
 
     cells = [
         make(method, label, seed)

@@ -1,8 +1,9 @@
 """Finished runs that another method builds on, such as an ensemble.
 
-A method that builds on others says so by an option `runs`, the folders of their runs.
-They have to be of the dataset, split and protocol that it is run on itself: what one of
-them learned from may be what another is judged on.
+A method that builds on others says so by an option `runs`, the folders of their runs,
+and by `fewest`, if it has that attribute, how many it needs at least. Runs have to be
+of the dataset, split and protocol that it is run on itself: what one of them learned
+from may be what another is judged on.
 """
 
 from collections import Counter
@@ -64,6 +65,29 @@ class Member:
 def has_members(plugin: object) -> bool:
     """Return whether a method, or its class, builds on finished runs."""
     return OPTION in options.names(plugin)
+
+
+def check_enough(method: Any, name: str, awaited: int = 0) -> None:
+    """Raise unless a method that builds on runs has as many as it needs.
+
+    Args:
+        method: any, built; one that builds on nothing needs none.
+        name: its own, for the message.
+        awaited: runs that it will be given besides those it has.
+
+    Raises:
+        UsageError: it has fewer.
+    """
+    if not has_members(method):
+        return
+    count, fewest = len(method.runs) + awaited, getattr(method, "fewest", 0)
+    if count < fewest:
+        msg = (
+            f"{name}: expected at least {fewest} finished runs, got {count}. "
+            f"Give their folders by --set runs=runs/a,runs/b, or compare it "
+            "with more methods."
+        )
+        raise UsageError(msg)
 
 
 def describe(folders: Iterable[Path]) -> dict[str, Any]:

@@ -107,8 +107,7 @@ def describe(plan: Plan) -> dict[str, Any]:
             "title": method.card.title,
             "reference": method.card.reference,
             "preset": preset,
-            "options": options.values(chosen),
-            **_members(chosen),
+            **_method_values(chosen),
         },
         "dataset": {
             "name": plan.dataset,
@@ -123,16 +122,24 @@ def describe(plan: Plan) -> dict[str, Any]:
     }
 
 
-def resolve(plan: Plan) -> Job:
+def resolve(plan: Plan, known: View | None = None, awaited: int = 0) -> Job:
     """Return the job of a plan.
 
+    Args:
+        plan: what a user asks for.
+        known: the view of another job with the same dataset, protocol and limit, so
+            that its files need not be looked for again.
+        awaited: runs that the plan will be given to build on; see `members`.
+
     Raises:
-        UsageError, ContractError: as `describe`.
+        UsageError: as `describe`; too few runs to build on, or of another dataset.
+        ContractError: as `describe`.
         DataError: the dataset is missing, unfit or has a subject in two parts.
     """
     config = describe(plan)
     method = _build("methods", config["method"])
-    seen = view(_build("datasets", config["dataset"]), plan.protocol)
+    members.check_enough(method, plan.method, awaited)
+    seen = known or view(_build("datasets", config["dataset"]), plan.protocol)
     check_view(seen, plan.dataset)
     if members.has_members(method):
         members.check(method.runs, config, seen)
@@ -147,11 +154,19 @@ def resolve(plan: Plan) -> Job:
     return Job(method, seen, config, environment.resolve_device(plan.device))
 
 
-def _members(method: Any) -> dict[str, Any]:
-    """Return what a method builds on, if it builds on finished runs."""
+def _method_values(method: Any) -> dict[str, Any]:
+    """Return the options of a method and, if it builds on runs, what these are.
+
+    Their folders are absolute: however they are written, they are the same runs.
+    """
+    found = options.values(method)
     if not members.has_members(method):
-        return {}
-    return {"members": members.describe(method.runs)}
+        return {"options": found}
+    places = [str(folder.expanduser().resolve()) for folder in method.runs]
+    return {
+        "options": {**found, members.OPTION: places},
+        "members": members.describe(method.runs),
+    }
 
 
 def _build(kind: registry.Kind, part: Mapping[str, Any]) -> Any:

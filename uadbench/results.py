@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 2
+REMOVED = "removed"
 # What a run folder holds beside run.json.
 CONTENT = (
     "baseline",
@@ -181,6 +182,17 @@ def is_run(folder: Path) -> bool:
     return (folder / "run.json").is_file()
 
 
+def check_free(folder: Path) -> None:
+    """Raise a UsageError if a folder has the content of a run, but is none."""
+    there = [name for name in CONTENT if (folder / name).exists()]
+    if there and not is_run(folder):
+        msg = (
+            f"{folder}: holds {', '.join(there)} but no run.json: not a run folder, "
+            "and never overwritten. Choose another --name or --output, or move it away."
+        )
+        raise UsageError(msg)
+
+
 def clear(folder: Path) -> None:
     """Remove what a run left, and nothing else; "run.json", which marks it, last.
 
@@ -188,17 +200,11 @@ def clear(folder: Path) -> None:
         UsageError: there is such content without a run.json: it may be somebody's.
         OutputError: it cannot be removed.
     """
-    there = [name for name in CONTENT if (folder / name).exists()]
+    check_free(folder)
     if not is_run(folder):
-        if not there:
-            return
-        msg = (
-            f"{folder}: holds {', '.join(there)} but no run.json: not a run folder, "
-            "and never overwritten. Choose another --name or --output, or move it away."
-        )
-        raise UsageError(msg)
+        return
     # Killed half-way, the rest must neither look like a run nor like somebody's.
-    write_json(folder / "run.json", {"format": FORMAT, "status": "removed"})
+    write_json(folder / "run.json", {"format": FORMAT, "status": REMOVED})
     with saving(folder):
         for name in (*CONTENT, "run.json"):
             path = folder / name

@@ -1,22 +1,26 @@
 """Words of the command line: names, labels and numbers, and options by their owner."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from uadbench import options
 from uadbench.errors import UsageError, check_known
 
 # A label names folders and stands before a dot.
 LABEL = re.compile(r"[\w-]+")
+# How messages of plugins tell to give an option.
+ADVICE = re.compile(r"(--set(?:-data)?) (?=\w+=)")
 
 
-def by_method(pairs: tuple[str, ...]) -> dict[str, dict[str, object]]:
+def by_method(
+    pairs: tuple[str, ...], methods: Sequence[str]
+) -> dict[str, dict[str, object]]:
     """Return {method: {option: value}} of words such as "ae.latent=64".
 
     Raises:
-        UsageError: a word names no method, or has no value.
+        UsageError: a word names none of the methods, or has no value.
     """
-    return _by_owner("--set", pairs, "the method", "ae")
+    return _by_owner("--set", pairs, "method", methods)
 
 
 def by_dataset(
@@ -34,24 +38,32 @@ def by_dataset(
         pair if others or "." in pair.partition("=")[0] else f"{first}.{pair}"
         for pair in pairs
     ]
-    chosen = _by_owner("--set-data", whole, "the dataset", first)
-    for label in chosen:
-        check_known("--set-data: datasets", label, labels)
-    return chosen
+    return _by_owner("--set-data", whole, "dataset", labels)
+
+
+def advice(message: str, method: str, label: str) -> str:
+    """Return a message whose advice, as `run` takes it, is one that `compare` takes.
+
+    Example: "Give --set size=64" becomes "Give --set ae.size=64".
+    """
+    owners = {"--set": method, "--set-data": label}
+    return ADVICE.sub(lambda found: f"{found[1]} {owners[found[1]]}.", message)
 
 
 def _by_owner(
-    flag: str, pairs: Iterable[str], owner: str, example: str
+    flag: str, pairs: Iterable[str], kind: str, owners: Sequence[str]
 ) -> dict[str, dict[str, object]]:
     """Return {owner: {option: value}} of words "OWNER.OPTION=VALUE"."""
     chosen: dict[str, dict[str, object]] = {}
     for name, value in options.parse(pairs).items():
-        first, dot, option = name.partition(".")
-        if not dot:
-            pair = f"{name}={value}"
-            msg = f"{flag} {pair}: name {owner}, such as {example}.{pair}."
+        owner, _, option = name.partition(".")
+        if not (owner and option):
+            pair = f"{option or owner}={value}"
+            written = " or ".join(f"{flag} {known}.{pair}" for known in owners)
+            msg = f"{flag} {name}={value}: name the {kind}: {written}."
             raise UsageError(msg)
-        chosen.setdefault(first, {})[option] = value
+        check_known(f"{flag} {name}: --{kind}s", owner, owners)
+        chosen.setdefault(owner, {})[option] = value
     return chosen
 
 

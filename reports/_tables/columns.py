@@ -53,7 +53,7 @@ class Column:
 
 def main_columns(comparison: Comparison) -> tuple[Column, ...]:
     """Return the columns of the first table: the headline and what it is judged by."""
-    against = comparison.reference
+    against = comparison.against
     return (
         Column("", "Seeds", "Seeds", _of_row(lambda e: Estimate(len(e.seeds)), count)),
         _at("fpr5", HEADLINE, DICE, "at 5 % FPR", "Dice at 5 % FPR [95 % CI]"),

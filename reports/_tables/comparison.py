@@ -78,6 +78,13 @@ class Comparison:
         """The row of the reference method, the first if it has several."""
         return next((e for e in self.entries if e.method == self.reference), None)
 
+    @property
+    def against(self) -> str:
+        """What a column calls the reference: as its row does, the intensity by name."""
+        if self.baseline is None or self.reference == BASELINE:
+            return self.reference
+        return self.baseline.title
+
     def column(self, metric: str) -> str:
         """Return the column of a metric, or of a threshold's suffix, in these maps."""
         return metric + PROCESSED if self.steps else metric

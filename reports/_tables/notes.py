@@ -53,7 +53,7 @@ def reference_name(comparison: Comparison) -> str:
     """Return what the reference method is called within a sentence."""
     if comparison.reference == BASELINE or comparison.baseline is None:
         return INTENSITY
-    return comparison.baseline.title
+    return comparison.against
 
 
 def caption(comparison: Comparison) -> str:
@@ -155,7 +155,7 @@ def _tests(comparison: Comparison) -> list[str]:
         return []
     found = comparison.paired.values()
     lines = [
-        f"Δ {comparison.reference}: mean difference of Dice at 5 % FPR to "
+        f"Δ {comparison.against}: mean difference of Dice at 5 % FPR to "
         f"{reference_name(comparison)}, over the subjects that both have"
     ]
     if any(not paired.reason for paired in found):

@@ -25,6 +25,9 @@ pytestmark = pytest.mark.usefixtures("toy")
 Call = Callable[..., Any]
 
 RUN = ("run", "-m", "toy", "-d", "toy")
+COMPARE = ("compare", "-m", "toy")
+# torch's, of arrays that share memory: a mistake in a method, not too little memory.
+ALIAS = "elements of the input tensors refer to a single memory location"
 
 
 def test_run_prints_the_result_and_where_the_report_is(call: Call) -> None:
@@ -200,21 +203,87 @@ def test_compare_goes_on_after_a_method_that_crashes(call: Call) -> None:
     assert "Traceback" in (folder / "toy-toy-seed0" / "failures.log").read_text()
 
 
-def test_compare_in_which_every_cell_fails_renders_nothing(call: Call) -> None:
-    call("compare", "-m", "intensity", "-d", "toy", "--name", "c")
+def test_compare_in_which_every_cell_fails_shows_nothing_but_why(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uadbench.grid.BASELINE", "toy")
 
-    done = call(
-        "compare", "-m", "intensity", "-d", "toy", "--name", "c", "--limit", "2"
-    )
+    done = call("compare", "-m", "toy", "-d", "toy", "--set", "toy.fault=fit")
+    again = call("report", "runs/compare-toy")
+
+    assert done.status == again.status == 1
+    assert done.out == again.out == ""
+    for err in (done.err, again.err):
+        assert "toy-toy-seed0 failed: RuntimeError: out of memory" in err
+        assert "no report: no run is finished." in err
+    assert not Path("runs/compare-toy/report").exists()
+
+
+def test_compare_with_other_settings_is_refused_and_changes_nothing(call: Call) -> None:
+    words = ("compare", "-m", "toy", "--name", "c", "-q")
+    call(*words, "-d", "b=toy")
+    before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
+
+    more = ("-d", "a=toy,b=toy", "--set-data", "a.cases=2")
+    done = call(*words, *more, "--set", "toy.steps=3")
+
+    assert done.status == 2
+    assert "method.options.steps (4, now 3)" in done.err
+    assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
+
+
+def test_compare_dry_run_is_one_list_of_all_cells(call: Call, tmp_path: Path) -> None:
+    done = call("compare", "-m", "toy,intensity,ensemble", "-d", "toy", "--dry-run")
+
+    jobs = json.loads(done.out)
+    assert [Path(job["folder"]).name for job in jobs] == [
+        "toy-toy-seed0",
+        "intensity-toy-seed0",
+        "ensemble-toy-seed0",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_report_of_an_interrupted_comparison_names_the_cells_that_wait(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = engine.run
+
+    def interrupt(plan: Plan, *args: Any, **more: Any) -> object:
+        if plan.method == "intensity":
+            raise KeyboardInterrupt
+        return run(plan, *args, **more)
+
+    monkeypatch.setattr(engine, "run", interrupt)
+    interrupted = call("compare", "-m", "toy", "-d", "toy", "-q")
+
+    done = call("report", "runs/compare-toy", "-q")
+
+    words = "intensity-toy-seed0 is not finished. Repeat the comparison"
+    assert (interrupted.status, done.status) == (130, 1)
+    assert words in done.err
+    assert words in Path("runs/compare-toy/report/index.html").read_text()
+
+
+def test_report_says_why_a_cell_failed(call: Call) -> None:
+    call("compare", "-m", "toy", "-d", "toy", "--set", "toy.fault=fit", "-q")
+
+    done = call("report", "runs/compare-toy", "-q")
 
     assert done.status == 1
-    assert "holds a run with other settings: limit (None, now 2)" in done.err
+    assert "toy-toy-seed0 failed: RuntimeError: out of memory" in done.err
 
 
-def test_compare_dry_run_lists_every_cell(call: Call) -> None:
-    done = call("compare", "-m", "toy", "-d", "toy", "--dry-run")
+def test_compare_leaves_the_folder_of_a_run_alone(call: Call) -> None:
+    call(*RUN, "--name", "r", "-q")
+    table = Path("runs/r/report/table.md")
+    before = table.read_text()
 
-    assert done.out.count('"folder"') == 2
+    done = call("compare", "-m", "toy", "-d", "toy", "--name", "r")
+
+    assert done.status == 2
+    assert "runs/r: is a run's own folder" in done.err
+    assert table.read_text() == before
 
 
 def test_report_renders_again_from_run_folders(call: Call) -> None:
@@ -312,7 +381,13 @@ def test_info_gives_the_cost_as_json(call: Call) -> None:
         (("compare", "-m", ",", "-d", "toy"), 2, "--methods: expected names"),
         (("compare", "-m", "toy", "--seeds", "a"), 2, "--seeds: expected numbers"),
         (("compare", "-m", "toy", "--set", "a=1"), 2, "name the method"),
-        (("compare", "-m", "toy", "--set", "ae.size=1"), 2, "not among --methods"),
+        (("compare", "-m", "toy", "--set", "tyo.size=1"), 2, "Did you mean 'toy'?"),
+        ((*COMPARE, "-d", "toy,b=bids"), 2, "Give --set-data b.root=DIR."),
+        ((*COMPARE, "-d", "toy,b=bids", "--set-data", "b.root=away"), 3, "'away' is"),
+        ((*COMPARE, "-d", "a=toy", "--set-data", "leak=yes"), 3, "in train and test"),
+        ((*COMPARE, "-d", "toy", "--device", "tpu"), 2, "expected auto, cpu, cuda"),
+        (("compare", "-m", "toy,ensemble", "-d", "toy"), 2, "--set ensemble.runs="),
+        (("run", "-m", "ensemble", "-d", "toy"), 2, "at least 2 finished runs, got 0"),
         (("compare", "-m", "toy", "-d", "toy,toy"), 2, "'toy' comes twice"),
         (("compare", "-m", "toy", "-d", "a=toy,b=toy"), 2, "'a' and 'b' are toy with"),
         (("report", "absent"), 2, "absent: holds no run folder"),
@@ -324,6 +399,8 @@ def test_info_gives_the_cost_as_json(call: Call) -> None:
         (("check", "ae", "--set", "step=1"), 2, "Did you mean 'steps'?"),
         (("check", "ae", "--kind", "datasets"), 2, "datasets: no 'ae'."),
         (("check", "bids", "--set", "root=away"), 3, "away"),
+        (("check", "bids"), 2, "Give --set root=DIR"),
+        (("check", "ensemble"), 2, "at least 2 finished runs, got 0"),
         (("new", "method", "ae"), 2, "package 'uadbench' has a method 'ae'"),
     ],
 )
@@ -437,7 +514,12 @@ def test_home_is_found_in_an_output_that_the_shell_left_as_it_was(
 
 
 @pytest.mark.parametrize(
-    "error", [MemoryError("298 GiB"), RuntimeError("can't allocate memory: 298 GiB")]
+    "error",
+    [
+        MemoryError("298 GiB"),
+        RuntimeError("can't allocate memory: 298 GiB"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    ],
 )
 def test_too_little_memory_gives_one_line(
     call: Call, monkeypatch: pytest.MonkeyPatch, error: Exception
@@ -469,7 +551,10 @@ def test_interrupt_while_the_program_is_loaded_has_its_status(
     assert stop.value.code == 130
 
 
-@pytest.mark.parametrize("error", [RuntimeError("a bug"), OSError(5, "a bug")])
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("a bug"), RuntimeError(f"a bug: {ALIAS}"), OSError(5, "a bug")],
+)
 def test_bug_keeps_its_traceback(
     call: Call, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:

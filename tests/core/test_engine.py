@@ -562,3 +562,14 @@ def test_protocol_of_the_paper_scores_one_slice_of_128_px(tmp_path: Path) -> Non
     assert set(run.cases["stratum_size"]) == {"medium (200-799 px)"}
     assert run.shown("sub-test0")["image"].shape == (128, 128)
     assert Run.load(tmp_path).record["protocol"] == "itermask2-2d"
+
+
+def test_run_whose_removal_was_killed_begins_anew(tmp_path: Path) -> None:
+    engine.run(TOY, tmp_path, Silent())
+    record = read_json(tmp_path / "run.json")
+    half = {"format": record["format"], "status": "removed"}
+    write_json(tmp_path / "run.json", half)
+
+    run = engine.run(replace(TOY, seed=1), tmp_path, Silent())
+
+    assert (run.done, run.record["seed"]) == (True, 1)

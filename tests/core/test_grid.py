@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from uadbench import engine
 from uadbench.errors import UsageError
 from uadbench.grid import BASELINE, grid
 from uadbench.plans import Plan
+from uadbench.protocols import Silent
 
 pytestmark = pytest.mark.usefixtures("toy")
 TOY = Plan("toy", "toy", device="cpu", data_options={"cases": 2})
@@ -55,11 +57,6 @@ def test_preset_goes_to_the_methods_that_were_asked_for_alone() -> None:
     assert [cell.plan.preset for cell in cells] == ["paper", None]
 
 
-def test_option_of_a_method_that_is_not_compared_is_refused() -> None:
-    with pytest.raises(UsageError, match="'ae' is not among --methods"):
-        grid({"toy": TOY}, ["toy"], [0], {"ae": {"size": 3}}, Path("out"))
-
-
 def test_every_cell_is_checked_before_the_first_is_run() -> None:
     with pytest.raises(UsageError, match="toy: options: no 'step'"):
         grid({"toy": TOY}, [BASELINE, "toy"], [0], {"toy": {"step": 3}}, Path("out"))
@@ -91,7 +88,12 @@ def test_baseline_is_a_member_if_it_was_asked_for() -> None:
 def test_method_that_builds_on_runs_keeps_those_that_it_is_given(
     tmp_path: Path,
 ) -> None:
-    given = {"ensemble": {"runs": str(tmp_path)}}
+    folders = [str(tmp_path / name) for name in ("a", "b")]
+    for seed, folder in enumerate(folders):
+        engine.run(replace(TOY, seed=seed), Path(folder), Silent())
+    given = {"ensemble": {"runs": folders}}
 
-    with pytest.raises(UsageError, match=r"no run\.json"):
-        grid({"a": TOY}, ["toy", "ensemble"], [0], given, Path("out"))
+    *_, ensemble = grid({"a": TOY}, ["toy", "ensemble"], [0], given, Path("out"))
+
+    assert ensemble.plan.options == {"runs": folders}
+    assert ensemble.members == ()

@@ -1,7 +1,7 @@
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,8 +11,9 @@ import pytest
 
 from uadbench import engine
 from uadbench.errors import UsageError
-from uadbench.members import Member, check, describe, has_members
+from uadbench.members import Member, check, check_enough, describe, has_members
 from uadbench.plans import Plan, resolve
+from uadbench.plans import describe as describe_plan
 from uadbench.protocols import Context, Silent
 from uadbench.results import Run
 
@@ -57,7 +58,48 @@ def test_an_option_of_that_name_makes_a_method_build_on_runs(toy: ModuleType) ->
 
     assert not has_members(toy.ToyMethod)
     assert not has_members(Plain)
-    assert has_members(resolve(replace(TOY, method="ensemble")).method)
+    assert has_members(Builder)
+
+
+@dataclass
+class Builder:
+    """A method that builds on runs."""
+
+    runs: tuple[Path, ...] = ()
+
+
+class Wanting(Builder):
+    fewest = 2
+
+
+@pytest.mark.parametrize(
+    "method", [object(), Builder(), Wanting((Path("a"), Path("b")))]
+)
+def test_method_that_says_no_number_needs_no_runs(method: object) -> None:
+    check_enough(method, "x")
+
+
+def test_runs_to_come_count_among_those_that_a_method_needs() -> None:
+    one = Wanting((Path("a"),))
+
+    check_enough(one, "x", awaited=1)
+    with pytest.raises(UsageError, match="x: expected at least 2 finished runs, got 1"):
+        check_enough(one, "x")
+
+
+def test_runs_are_the_same_however_their_folders_are_written(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run.folder.parent)
+    words = (str(run.folder), "run", "../" + run.folder.parent.name + "/run")
+
+    found = [
+        describe_plan(replace(TOY, method="ensemble", options={"runs": word}))
+        for word in words
+    ]
+
+    assert found[0]["method"]["options"]["runs"] == [str(run.folder)]
+    assert found[1:] == found[:1] * 2
 
 
 def test_description_has_the_options_of_each_member_by_its_name(run: Run) -> None:
@@ -121,7 +163,8 @@ def test_home_is_found_in_a_folder(run: Run, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_members_are_checked_before_anything_is_run(run: Run, tmp_path: Path) -> None:
-    plan = replace(TOY, method="ensemble", options={"runs": [str(run.folder)]})
+    runs = [str(run.folder), str(run.folder)]
+    plan = replace(TOY, method="ensemble", options={"runs": runs})
 
     with pytest.raises(UsageError, match="with seed 0, here it is 3"):
         engine.run(

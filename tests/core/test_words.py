@@ -1,21 +1,54 @@
+import re
+
 import pytest
 
 from uadbench.errors import UsageError
-from uadbench.words import by_dataset, by_method, datasets_of, names, seeds_of
+from uadbench.words import advice, by_dataset, by_method, datasets_of, names, seeds_of
 
 
 def test_options_go_to_the_method_before_the_dot() -> None:
     pairs = ("ae.latent=64", "ddpm.steps=0.5", "ae.size=32")
 
-    assert by_method(pairs) == {
+    assert by_method(pairs, ["ddpm", "ae"]) == {
         "ae": {"latent": "64", "size": "32"},
         "ddpm": {"steps": "0.5"},
     }
 
 
-def test_option_of_no_method_is_refused_with_an_example() -> None:
-    with pytest.raises(UsageError, match=r"--set size=3\.5: name the method, such as"):
-        by_method(("size=3.5",))
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        (
+            "size=3.5",
+            "--set size=3.5: name the method: --set a.size=3.5 or --set b.siz",
+        ),
+        (
+            ".size=3",
+            "--set .size=3: name the method: --set a.size=3 or --set b.size=3.",
+        ),
+        ("aee.x=3", "--set aee.x: --methods: no 'aee'. There are: a, b."),
+        ("B.x=3", "--set B.x: --methods: no 'B'. Did you mean 'b'? There are: a, b."),
+    ],
+)
+def test_option_of_no_method_is_refused_with_what_is_right(
+    pair: str, message: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        by_method((pair,), ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("Give --set runs=a,b.", "Give --set ae.runs=a,b."),
+        ("Give --set-data root=DIR.", "Give --set-data own.root=DIR."),
+        ("--set a=1 or --set-data b=2", "--set ae.a=1 or --set-data own.b=2"),
+        ("--set-data own.root=DIR stays", "--set-data own.root=DIR stays"),
+        ("a --set of words", "a --set of words"),
+    ],
+)
+def test_advice_is_told_as_a_comparison_takes_it(message: str, told: str) -> None:
+    assert advice(message, "ae", "own") == told
 
 
 def test_names_are_distinct_and_in_order() -> None:
@@ -85,9 +118,9 @@ def test_a_single_dataset_need_not_be_named() -> None:
 @pytest.mark.parametrize(
     ("pair", "labels", "message"),
     [
-        ("size=3", ("a", "b"), r"size=3: name the dataset, such as a\.size=3"),
-        ("c.size=3", ("a", "b"), "--set-data: datasets: no 'c'. There are: a, b"),
-        ("b.size=3", ("a",), "--set-data: datasets: no 'b'"),
+        ("size=3", ("a", "b"), r"size=3: name the dataset: .* or --set-data b\.size=3"),
+        ("c.size=3", ("a", "b"), "--set-data c.size: --datasets: no 'c'. There are: a"),
+        ("b.size=3", ("a",), "--set-data b.size: --datasets: no 'b'"),
         ("size", ("a",), "expected NAME=VALUE"),
     ],
 )

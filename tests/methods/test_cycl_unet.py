@@ -137,7 +137,7 @@ def test_one_modality_is_an_error_that_says_how_to_give_two(
 ) -> None:
     message = (
         r"cycl-unet translates between two modalities, got FLAIR in a: .*"
-        r"--set-data modality=T1w,FLAIR"
+        r"--set-data modality=ONE,OTHER"
     )
 
     with pytest.raises(DataError, match=message):

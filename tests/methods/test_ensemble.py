@@ -235,7 +235,7 @@ def test_fewer_than_two_runs_are_refused(
 ) -> None:
     folders = tuple(leave_run(str(i), "intensity") for i in range(count))
 
-    with pytest.raises(UsageError, match=f"at least two finished runs, got {count}"):
+    with pytest.raises(UsageError, match=f"at least 2 finished runs, got {count}"):
         Ensemble(runs=folders).fit(scans("a"), scans("c"), Context(0))
 
 

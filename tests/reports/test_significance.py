@@ -167,7 +167,7 @@ def test_any_method_may_be_the_reference(make_run: MakeRun, tmp_path: Path) -> N
     Table(reference="ae").render(runs[:2], tmp_path)
 
     text = (tmp_path / "table.md").read_text()
-    assert "Δ to ae" in text
+    assert "Δ to Autoencoder" in text
     assert "mean difference of Dice at 5 % FPR to Autoencoder" in text
     assert "Dice above Autoencoder" in page(runs[:2], [], "ae")
 
@@ -193,7 +193,7 @@ def test_report_compares_with_the_method_that_is_asked_for(
     )
 
     assert status == 0
-    assert "Δ to ae" in (tmp_path / "out" / "table.md").read_text()
+    assert "Δ to Autoencoder" in (tmp_path / "out" / "table.md").read_text()
     assert "Dice above Autoencoder" in (tmp_path / "out" / "index.html").read_text()
 
 
