@@ -37,10 +37,10 @@ def healthy(oracle: Callable[..., nn.Module]) -> Healthy:
 
 
 def with_lesion(images: Tensor) -> Tensor:
-    """Return the images with a bump of 0.4."""
+    """Return the images with a bump that exceeds the peak of 1.6."""
     line = torch.arange(32.0)
     bump = torch.exp(-((line[:, None] - 12) ** 2 + (line - 20) ** 2) / 18)
-    return images + 0.4 * bump
+    return images + bump
 
 
 def set_threshold(method: AutoDDPM, threshold: float) -> None:
@@ -91,7 +91,8 @@ def test_score_is_the_difference_inside_the_grown_mask_weighted_with_the_map(
     restored = method.reconstruct(oracle, stack_of(lesion))
 
     mask = dilated(combined > threshold, 1)
-    expected = (lesion - images).abs() * mask * combined
+    expected = (lesion.clamp(max=1.6) - images).abs() * mask * combined
+    assert float(lesion.max()) > 1.7
     torch.testing.assert_close(restored.score, expected, rtol=0, atol=1e-3)
     grown = expected[mask & (combined <= threshold)]
     assert float(grown.max()) > 0.02
@@ -179,19 +180,20 @@ def test_threshold_is_what_the_given_part_of_the_healthy_brain_exceeds(
     scans: Callable[..., Lazy[Scan]], diary: type[Any]
 ) -> None:
     method, monitor = build(rate=0.2), diary()
-    maps = []
+    maps, seeds = [], set()
     plain = method.first_pass
 
     def kept(network: nn.Module, stack: Stack) -> tuple[Tensor, Tensor]:
         first, combined = plain(network, stack)
         maps.append(combined[stack.brain])
+        seeds.add(stack.generator.initial_seed())
         return first, combined
 
     method.first_pass = kept  # type: ignore[method-assign]
 
     method.fit(scans("a", "b"), scans("c", "d"), Context(0, monitor=monitor))
 
-    assert len(maps) == len(monitor.steps["mask threshold"]) == 2
+    assert len(maps) == len(seeds) == len(monitor.steps["mask threshold"]) == 2
     threshold = float(method.state()["_threshold"][0])
     exceeding = float((torch.cat(maps) > threshold).float().mean())
     assert exceeding == pytest.approx(0.2, abs=1e-3)
