@@ -4,20 +4,20 @@ from dataclasses import dataclass as record
 from functools import lru_cache
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from uadbench.errors import DataError, UsageError
 
-from .denoisers import Design
-from .denoisers import Kind as NetworkKind
+from .denoiser_options import DenoiserOptions
 from .diffusion import add_noise, cosine_alpha_bar, linear_alpha_bar
-from .noise import Kind as NoiseKind
-from .noise import Noise
+from .noise import Kind, Noise
 from .reconstruction import Reconstruction, Stack
+from .tensors import to_array
 from .training import Loss, Step
 
 DEMO = {
@@ -38,6 +38,7 @@ DEMO = {
 Betas = Literal["linear", "cosine"]
 BACKGROUND = {"p90": -3.0, "median": 0.0, "none": 0.0}  # by normalisation
 MOST_CLIPPED = 0.5  # part of the healthy brain
+NEARLY_ALL = 0.99  # as above
 
 
 @record(frozen=True, eq=False)
@@ -58,7 +59,7 @@ class Noised:
 
 
 @dataclass
-class Denoising(Reconstruction):
+class Denoising(DenoiserOptions, Reconstruction):
     """A method whose network tells the noise of an image from the image.
 
     The network predicts eps and is taught with its squared error, unless a subclass
@@ -74,25 +75,6 @@ class Denoising(Reconstruction):
         description="intensity above background that becomes 1, as normalised",
     )
 
-    network: NetworkKind = Field(
-        "residual", description="MONAI's network, or plain convolutions"
-    )
-    base: int = Field(128, ge=1, description="channels of the first level")
-    multipliers: tuple[PositiveInt, ...] = Field(
-        (1, 2, 2), min_length=1, description="channels of the levels / base"
-    )
-    blocks: int = Field(2, ge=1, description="blocks of a level")
-    attention: tuple[PositiveInt, ...] = Field(
-        (), description="sides of the feature maps with self-attention, px"
-    )
-    heads: int = Field(1, ge=1, description="of the self-attention")
-    resampling: bool = Field(
-        False, description="residual blocks resample, not single convolutions"
-    )
-    stem: int = Field(
-        1, ge=1, description="side of a square folded into channels, plain network, px"
-    )
-
     timesteps: int = Field(1000, ge=1, le=100_000, description="noise steps, T")
     betas: Betas = Field("linear", description="how the noise grows with the steps")
     first_beta: float = Field(
@@ -104,7 +86,7 @@ class Denoising(Reconstruction):
     train_t: int = Field(1000, ge=1, description="most noise steps in training")
     t: int = Field(250, ge=1, description="noise steps at prediction")
 
-    noise: NoiseKind = Field("gaussian", description="kind of noise")
+    noise: Kind = Field("gaussian", description="kind of noise")
     cell: float = Field(
         0.25,
         gt=0,
@@ -122,7 +104,7 @@ class Denoising(Reconstruction):
     def __post_init__(self) -> None:
         """Check the options against each other."""
         super().__post_init__()
-        self._design.check(self.name)
+        self.design.check(self.name)
         if self.first_beta > self.last_beta:
             msg = (
                 f"{self.name}: first_beta {self.first_beta} is above last_beta "
@@ -143,7 +125,7 @@ class Denoising(Reconstruction):
 
     def make(self) -> nn.Module:
         """Return the network."""
-        return self._design.make(self.timesteps)
+        return self.design.make(self.timesteps)
 
     def loss(self, images: Tensor, brain: Tensor) -> Loss:
         """Return the error of a batch after random numbers of noise steps."""
@@ -220,32 +202,19 @@ class Denoising(Reconstruction):
         """Raise a DataError if most of the healthy intensities are clipped."""
         clipped = float((self.clipped(healthy) != healthy).float().mean())
         if clipped > MOST_CLIPPED:
-            low, high = self._background, self._background + self.peak
+            low = self._background
+            most = float(np.quantile(to_array(healthy), NEARLY_ALL)) - low
             msg = (
                 f"{self.name}: {clipped:.0%} of the healthy brain lies outside {low:g} "
-                f"... {high:g}, the range that the network sees. Set peak to what "
-                f"healthy tissue seldom exceeds, or another normalisation than "
-                f"{self.normalisation}."
+                f"... {low + self.peak:g}, the range that the network sees. Set "
+                f"peak={most:.3g}, so that {NEARLY_ALL:.0%} of it lies below, or "
+                f"another normalisation than {self.normalisation}."
             )
             raise DataError(msg)
 
     @property
     def _background(self) -> float:
         return BACKGROUND[self.normalisation]
-
-    @property
-    def _design(self) -> Design:
-        return Design(
-            self.network,
-            self.size,
-            self.base,
-            self.multipliers,
-            self.blocks,
-            self.attention,
-            self.heads,
-            self.resampling,
-            self.stem,
-        )
 
 
 # Every step of every batch asks for it.

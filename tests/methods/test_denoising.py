@@ -106,7 +106,10 @@ def test_a_peak_that_most_of_the_healthy_brain_exceeds_is_refused(
     name: str, scans: Callable[..., Lazy[Scan]]
 ) -> None:
     method = build(name, normalisation="none", peak=0.1)
-    message = rf"{name}: \d+% of the healthy brain lies outside 0 \.\.\. 0\.1, .*peak"
+    message = (
+        rf"{name}: \d+% of the healthy brain lies outside 0 \.\.\. 0\.1, the range "
+        r"that the network sees\. Set peak=(0\.9\d|1)"
+    )
 
     with pytest.raises(DataError, match=message):
         method.fit(scans("a", "b"), scans("c"), Context(0))
