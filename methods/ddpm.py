@@ -50,8 +50,9 @@ PAPER = {
     "heads": 2,
     "resampling": True,
 }
-# Few updates learn to see through little noise, less than the paper's.
-QUICK = {**DEMO, "train_t": 400, "t": 150, "sampling_steps": 25}
+# Few updates learn to see through little noise, a third of the paper's: after 90 steps
+# a network found more (AUPRC) than after 50, 150 or 250, on phantoms split by seed 100.
+QUICK = {**DEMO, "train_t": 200, "t": 90, "sampling_steps": 25}
 Sampler = Literal["ancestral", "ddim"]
 ETA: dict[Sampler, float] = {"ancestral": 1.0, "ddim": 0.0}
 
