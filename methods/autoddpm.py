@@ -26,7 +26,7 @@ Differs from the original code in:
 - The weights are a moving average; there, those of the last update.
 - `steps` is ours: it stands for 3000 epochs, whose updates depend on the data.
 - `dilation` is 1 px, at 128 px the original's. Gaussian noise of one deviation a pixel
-  hides more where pixels are larger, as at the demo's 3 mm: its `t` is smaller.
+  hides more where pixels are larger, as at the demo's 3 mm.
 - No augmentation by rotation, scale and mirroring; all axial slices that count, not
   the middle one alone.
 - No test image is skipped, and the second perceptual map, never used there, is not
@@ -55,12 +55,13 @@ from ._nn.tensors import to_array
 
 SATURATED = 0.95  # part of a slice's pixels below the residual that becomes 1
 PAPER = {"batch": 16, "attention": (64, 32), "blocks": 1}
+# On T2, healthy fluid is brighter than 1.6 medians; of 1.6, 2.0 and 2.5, this found most
+# (AUPRC) on phantoms split by seed 100. It stays below the plain intensity.
 QUICK = {
     **DEMO,
+    "peak": 2.0,
     "train_t": 300,
-    "t": 90,
     "sampling_steps": 20,
-    "inpainting_t": 20,
     "inpainting_steps": 10,
     "resamples": 2,
 }

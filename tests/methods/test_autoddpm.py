@@ -37,7 +37,7 @@ def healthy(oracle: Callable[..., nn.Module]) -> Healthy:
 
 
 def with_lesion(images: Tensor) -> Tensor:
-    """Return the images with a bump that exceeds the peak of 1.6."""
+    """Return the images with a bump that exceeds the peak."""
     line = torch.arange(32.0)
     bump = torch.exp(-((line[:, None] - 12) ** 2 + (line - 20) ** 2) / 18)
     return images + bump
@@ -80,7 +80,7 @@ def test_map_is_the_saturated_residual_weighted_with_the_perceptual_distance(
 def test_score_is_the_difference_inside_the_grown_mask_weighted_with_the_map(
     healthy: Healthy, stack_of: Stacked
 ) -> None:
-    method = build(dilation=1)
+    method = build(dilation=1, peak=1.6)
     images, oracle = healthy(method)
     lesion = with_lesion(images)
     _, combined = method.first_pass(oracle, stack_of(lesion))
@@ -91,7 +91,7 @@ def test_score_is_the_difference_inside_the_grown_mask_weighted_with_the_map(
     restored = method.reconstruct(oracle, stack_of(lesion))
 
     mask = dilated(combined > threshold, 1)
-    expected = (lesion.clamp(max=1.6) - images).abs() * mask * combined
+    expected = (lesion.clamp(max=method.peak) - images).abs() * mask * combined
     assert float(lesion.max()) > 1.7
     torch.testing.assert_close(restored.score, expected, rtol=0, atol=1e-3)
     grown = expected[mask & (combined <= threshold)]

@@ -83,7 +83,7 @@ def test_a_perfect_network_gives_a_zero_map_of_an_image_above_the_peak(
         ("ddpm", "median", 0, 2.5, -1),
         ("ddpm", "p90", -3, -0.5, -1),
         ("pddpm", "median", 0, 2.0, -1),
-        ("autoddpm", "median", 0, 1.6, 0),
+        ("autoddpm", "median", 0, 2.0, 0),
     ],
 )
 def test_background_and_peak_become_the_ends_of_the_range_and_what_is_outside_too(
@@ -218,6 +218,7 @@ def test_published_noise_at_prediction(
                 "noise": "gaussian",
                 "train_t": 1000,
                 "sampling_steps": 0,
+                "peak": 1.6,
                 "inpainting_t": 50,
                 "inpainting_steps": 0,
                 "resamples": 5,
