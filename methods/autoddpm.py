@@ -55,8 +55,8 @@ from ._nn.tensors import to_array
 
 SATURATED = 0.95  # part of a slice's pixels below the residual that becomes 1
 PAPER = {"batch": 16, "attention": (64, 32), "blocks": 1}
-# On T2, healthy fluid is brighter than 1.6 medians; of 1.6, 2.0 and 2.5, this found most
-# (AUPRC) on phantoms split by seed 100. It stays below the plain intensity.
+# On T2, healthy fluid is brighter than 1.6 medians; of 1.6, 2.0 and 2.5, this found
+# most (AUPRC) on phantoms split by seed 100. It stays below the plain intensity.
 QUICK = {
     **DEMO,
     "peak": 2.0,

@@ -51,7 +51,7 @@ PAPER = {
     "resampling": True,
     "cell": 2 / 3,
 }
-# Few updates learn to see through little noise better if they see no more than that.
+# Few updates: noise far beyond that of the prediction is not trained on.
 QUICK = {**DEMO, "cell": 2 / 3, "train_t": 750}
 
 
