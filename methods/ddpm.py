@@ -10,11 +10,16 @@ probabilistic models using simplex noise", CVPR workshops 2022.
 Differs from the original code in:
 
 - Each image has a simplex field of its own. There, one is repeated across the batch.
-- Simplex noise is Perlin's, scaled to the standard deviation of the original's
-  OpenSimplex noise with 6 octaves, 0.49 as we measured it. Octaves finer than 2 px, the
-  finest at the paper's 256 px, are left out at smaller sizes.
+- Simplex noise is Perlin's, scaled in size and in standard deviation to the original's
+  OpenSimplex noise with 6 octaves, whose deviation is 0.49 as we measured it. Octaves
+  finer than 1 px are left out; at the paper's 256 px there are none.
+- Steps back add noise of the posterior's variance. There, it is beta_t, the larger of
+  the two usual choices.
+- `t` is 250, the paper's; the code's metrics come from 200 steps, other parts use 250.
 - The intensity is scaled by the brain's median, and 0 ... `peak` medians become
-  -1 ... 1; there, each volume is clipped to a range from its mean and deviation.
+  -1 ... 1; there, each volume's mean - 1 ... mean + 2 deviations do. Both clip what is
+  outside, and the score compares with the clipped image: of a lesion above `peak`, what
+  is above goes unseen.
 - No augmentation by small rotations; slices are centred on the brain.
 - The network is MONAI's, of the same layout; its training has a fixed batch size.
 - The score is the squared error itself; there, it is cut at 0.5 in places.
@@ -29,10 +34,10 @@ from torch import nn
 
 from uadbench.protocols import Card
 
-from ._nn.denoising import DEMO, Denoising
-from ._nn.diffusion import spaced
+from ._nn.denoising import DEMO
 from ._nn.noise import Kind
 from ._nn.reconstruction import Restored, Stack
+from ._nn.stepwise import StepwiseDenoising
 
 PAPER = {
     "size": 256,
@@ -45,14 +50,15 @@ PAPER = {
     "heads": 2,
     "resampling": True,
 }
-# Few updates learn to see through little noise, less than the paper's.
-QUICK = {**DEMO, "train_t": 400, "t": 150, "sampling_steps": 25}
+# Few updates learn to see through little noise, a third of the paper's: after 90 steps
+# a network found more (AUPRC) than after 50, 150 or 250, on phantoms split by seed 100.
+QUICK = {**DEMO, "train_t": 200, "t": 90, "sampling_steps": 25}
 Sampler = Literal["ancestral", "ddim"]
 ETA: dict[Sampler, float] = {"ancestral": 1.0, "ddim": 0.0}
 
 
 @dataclass
-class AnoDDPM(Denoising):
+class AnoDDPM(StepwiseDenoising):
     """Takes back noise that hides lesions; the score is the squared error."""
 
     name: ClassVar[str] = "ddpm"
@@ -65,24 +71,13 @@ class AnoDDPM(Denoising):
 
     noise: Kind = Field("simplex", description="kind of noise")
     train_t: int = Field(800, ge=1, description="most noise steps in training")
-    t: int = Field(250, ge=1, description="noise steps at prediction")
     sampler: Sampler = Field(
         "ancestral", description="random steps back, or deterministic ones"
     )
-    sampling_steps: int = Field(
-        0, ge=0, description="steps back, of equal size; 0: one for each noise step"
-    )
-
-    def __post_init__(self) -> None:
-        """Check the options against each other."""
-        super().__post_init__()
-        self.require_at_most("t", self.t, "train_t", self.train_t)
-        self.require_at_most("sampling_steps", self.sampling_steps, "t", self.t)
 
     def reconstruct(self, network: nn.Module, stack: Stack) -> Restored:
         """Return (image - reconstruction)^2 after noise and the way back."""
-        x_t = self.noised(self.scaled(stack.images), self.t, stack)
-        levels = spaced(self.t, self.sampling_steps or self.t)
-        x_0 = self.walk_back(network, x_t, levels, stack, ETA[self.sampler])
-        restored = self.unscaled(x_0)
-        return Restored(restored, (stack.images - restored) ** 2)
+        x_0 = self.scaled(stack.images)
+        back = self.there_and_back(network, x_0, stack, ETA[self.sampler])
+        restored = self.unscaled(back)
+        return Restored(restored, (self.clipped(stack.images) - restored) ** 2)

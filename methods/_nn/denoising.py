@@ -1,25 +1,23 @@
-"""What the diffusion methods have in common: options, scale, training, the way back."""
+"""What the diffusion methods have in common: options, scale, noise and training."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass as record
 from functools import lru_cache
-from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+import numpy as np
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from uadbench.errors import UsageError
+from uadbench.errors import DataError, UsageError
 
-from .denoisers import Design, at_step
-from .denoisers import Kind as NetworkKind
-from .diffusion import add_noise, image_of, linear_alpha_bar, step_back
-from .noise import Kind as NoiseKind
-from .noise import Noise
+from .denoiser_options import DenoiserOptions
+from .diffusion import add_noise, cosine_alpha_bar, linear_alpha_bar
+from .noise import Kind, Noise
 from .reconstruction import Reconstruction, Stack
+from .tensors import to_array
 from .training import Loss, Step
 
 DEMO = {
@@ -37,7 +35,10 @@ DEMO = {
     "average": 0.98,
     "clip": 1.0,
 }
+Betas = Literal["linear", "cosine"]
 BACKGROUND = {"p90": -3.0, "median": 0.0, "none": 0.0}  # by normalisation
+MOST_CLIPPED = 0.5  # part of the healthy brain
+NEARLY_ALL = 0.99  # as above
 
 
 @record(frozen=True, eq=False)
@@ -58,50 +59,39 @@ class Noised:
 
 
 @dataclass
-class Denoising(Reconstruction):
+class Denoising(DenoiserOptions, Reconstruction):
     """A method whose network tells the noise of an image from the image.
 
     The network predicts eps and is taught with its squared error, unless a subclass
-    says otherwise.
+    says otherwise. It sees, and the score compares, images that are clipped to the
+    range from the background to `peak` above it.
     """
 
     darkest: ClassVar[float] = -1.0  # what the background becomes
 
     peak: float = Field(
-        2.5, gt=0, description="healthy intensity above background that becomes 1"
-    )
-
-    network: NetworkKind = Field(
-        "residual", description="MONAI's network, or plain convolutions"
-    )
-    base: int = Field(128, ge=1, description="channels of the first level")
-    multipliers: tuple[PositiveInt, ...] = Field(
-        (1, 2, 2), min_length=1, description="channels of the levels / base"
-    )
-    blocks: int = Field(2, ge=1, description="blocks of a level")
-    attention: tuple[PositiveInt, ...] = Field(
-        (), description="sides of the feature maps with self-attention, px"
-    )
-    heads: int = Field(1, ge=1, description="of the self-attention")
-    resampling: bool = Field(
-        False, description="residual blocks resample, not single convolutions"
-    )
-    stem: int = Field(
-        1, ge=1, description="side of a square folded into channels, plain network, px"
+        2.5,
+        gt=0,
+        description="intensity above background that becomes 1, as normalised",
     )
 
     timesteps: int = Field(1000, ge=1, le=100_000, description="noise steps, T")
+    betas: Betas = Field("linear", description="how the noise grows with the steps")
     first_beta: float = Field(
-        1e-4, gt=0, lt=1, description="variance of the noise of the first step"
+        1e-4, gt=0, lt=1, description="linear: variance of the first step's noise"
     )
     last_beta: float = Field(
-        0.02, gt=0, lt=1, description="variance of the noise of the last step"
+        0.02, gt=0, lt=1, description="linear: variance of the last step's noise"
     )
     train_t: int = Field(1000, ge=1, description="most noise steps in training")
+    t: int = Field(250, ge=1, description="noise steps at prediction")
 
-    noise: NoiseKind = Field("gaussian", description="kind of noise")
+    noise: Kind = Field("gaussian", description="kind of noise")
     cell: float = Field(
-        0.25, gt=0, le=1, description="simplex noise: cells of octave 1, slices"
+        0.25,
+        gt=0,
+        le=1,
+        description="simplex noise: cells of octave 1, OpenSimplex's, slices",
     )
     octaves: int = Field(6, ge=1, le=16, description="simplex noise: at most so many")
     persistence: float = Field(
@@ -114,7 +104,7 @@ class Denoising(Reconstruction):
     def __post_init__(self) -> None:
         """Check the options against each other."""
         super().__post_init__()
-        self._design.check(self.name)
+        self.design.check(self.name)
         if self.first_beta > self.last_beta:
             msg = (
                 f"{self.name}: first_beta {self.first_beta} is above last_beta "
@@ -122,6 +112,7 @@ class Denoising(Reconstruction):
             )
             raise UsageError(msg)
         self.require_at_most("train_t", self.train_t, "timesteps", self.timesteps)
+        self.require_at_most("t", self.t, "train_t", self.train_t)
 
     def require_at_most(self, name: str, value: int, bound: str, most: int) -> None:
         """Raise a UsageError if an option exceeds another one."""
@@ -134,16 +125,28 @@ class Denoising(Reconstruction):
 
     def make(self) -> nn.Module:
         """Return the network."""
-        return self._design.make(self.timesteps)
+        return self.design.make(self.timesteps)
 
     def loss(self, images: Tensor, brain: Tensor) -> Loss:
-        """Return the squared error of the noise of a random step."""
+        """Return the error of a batch after random numbers of noise steps."""
+        self._require_range(images[brain])
 
         def loss(network: nn.Module, step: Step) -> Tensor:
-            batch = self.noised_batch(images, step)
-            return mse_loss(network(batch.x_t, batch.t), batch.eps)
+            return self.error(network, self.noised_batch(images, step), step.generator)
 
         return loss
+
+    def error(
+        self, network: nn.Module, batch: Noised, generator: torch.Generator
+    ) -> Tensor:
+        """Return what the network is taught to make small.
+
+        Args:
+            network: maps images (B, 1, S, S) and noise steps (B,) to images.
+            batch: of healthy slices.
+            generator: on the device, for whatever else is random.
+        """
+        return mse_loss(network(batch.x_t, batch.t), batch.eps)
 
     def noised_batch(self, images: Tensor, step: Step) -> Noised:
         """Return a batch of the images, each after a random number of noise steps."""
@@ -154,18 +157,24 @@ class Denoising(Reconstruction):
         return Noised(x_0, t, eps, add_noise(x_0, eps, alpha_bar))
 
     def scaled(self, images: Tensor) -> Tensor:
-        """Return images on the scale of the network: background `darkest`, peak 1."""
-        unit = (images - BACKGROUND[self.normalisation]) / self.peak
+        """Return images, clipped, on the network's scale: `darkest` ... 1."""
+        unit = (self.clipped(images) - self._background) / self.peak
         return self.darkest + (1 - self.darkest) * unit
 
     def unscaled(self, images: Tensor) -> Tensor:
         """Return images on the scale of the slices again."""
         unit = (images - self.darkest) / (1 - self.darkest)
-        return BACKGROUND[self.normalisation] + self.peak * unit
+        return self._background + self.peak * unit
+
+    def clipped(self, images: Tensor) -> Tensor:
+        """Return images on the scale of the slices, clipped to what `scaled` shows."""
+        return images.clamp(self._background, self._background + self.peak)
 
     def alpha_bar(self, device: torch.device) -> Tensor:
         """Return the schedule, float (T + 1,)."""
-        return _schedule(self.timesteps, self.first_beta, self.last_beta, device)
+        return _alpha_bar(
+            self.betas, self.timesteps, self.first_beta, self.last_beta, device
+        )
 
     def random_steps(self, step: Step) -> Tensor:
         """Return one of 1 ... `train_t` for each image of a batch: int64 (B,)."""
@@ -189,54 +198,32 @@ class Denoising(Reconstruction):
         alpha_bar = self.alpha_bar(x_0.device)
         return add_noise(x_0, self.drawn(x_0, stack.generator), alpha_bar[t])
 
-    def clean(self, network: nn.Module, x_t: Tensor, t: int, stack: Stack) -> Tensor:
-        """Return what the network takes for the images behind x_t, in their range."""
-        eps = stack.through(at_step(network, t), x_t)
-        image = image_of(x_t, eps, self.alpha_bar(x_t.device)[t])
-        return image.clamp(self.darkest, 1.0)
-
-    def walk_back(
-        self,
-        network: nn.Module,
-        x_t: Tensor,
-        levels: Sequence[int],
-        stack: Stack,
-        eta: float,
-    ) -> Tensor:
-        """Return x_s after the steps from t, the first of the levels, to s, the last.
-
-        Args:
-            network: predicts eps.
-            x_t: float (N, 1, S, S).
-            levels: noise steps, falling.
-            stack: where the batch size and the randomness come from.
-            eta: 1 for ancestral steps, 0 for deterministic ones.
-        """
-        alpha_bar = self.alpha_bar(x_t.device)
-        for t, s in pairwise(levels):
-            image = self.clean(network, x_t, t, stack)
-            fresh = self.drawn(x_t, stack.generator) if eta and s else None
-            x_t = step_back(x_t, image, alpha_bar[t], alpha_bar[s], fresh, eta)
-        return x_t
+    def _require_range(self, healthy: Tensor) -> None:
+        """Raise a DataError if most of the healthy intensities are clipped."""
+        clipped = float((self.clipped(healthy) != healthy).float().mean())
+        if clipped > MOST_CLIPPED:
+            low = self._background
+            most = float(np.quantile(to_array(healthy), NEARLY_ALL)) - low
+            msg = (
+                f"{self.name}: {clipped:.0%} of the healthy brain lies outside {low:g} "
+                f"... {low + self.peak:g}, the range that the network sees. Set "
+                f"peak={most:.3g}, so that {NEARLY_ALL:.0%} of it lies below, or "
+                f"another normalisation than {self.normalisation}."
+            )
+            raise DataError(msg)
 
     @property
-    def _design(self) -> Design:
-        return Design(
-            self.network,
-            self.size,
-            self.base,
-            self.multipliers,
-            self.blocks,
-            self.attention,
-            self.heads,
-            self.resampling,
-            self.stem,
-        )
+    def _background(self) -> float:
+        return BACKGROUND[self.normalisation]
 
 
 # Every step of every batch asks for it.
 @lru_cache(maxsize=4)
-def _schedule(
-    timesteps: int, first: float, last: float, device: torch.device
+def _alpha_bar(
+    betas: Betas, timesteps: int, first: float, last: float, device: torch.device
 ) -> Tensor:
-    return linear_alpha_bar(timesteps, first, last).float().to(device)
+    alpha_bar = {
+        "linear": lambda: linear_alpha_bar(timesteps, first, last),
+        "cosine": lambda: cosine_alpha_bar(timesteps),
+    }[betas]()
+    return alpha_bar.float().to(device)

@@ -6,11 +6,17 @@ alpha_bar_t matters, the part of x_t's variance that is the image's:
     x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps,    alpha_bar_0 = 1.
 
 References: Ho et al., "Denoising diffusion probabilistic models", NeurIPS 2020 (DDPM);
-Song et al., "Denoising diffusion implicit models", ICLR 2021 (DDIM).
+Song et al., "Denoising diffusion implicit models", ICLR 2021 (DDIM); Nichol and
+Dhariwal, "Improved denoising diffusion probabilistic models", ICML 2021 (cosine).
 """
+
+import math
 
 import torch
 from torch import Tensor
+
+OFFSET = 0.008  # so that the first betas aren't too small
+LARGEST = 0.999  # beta
 
 
 def linear_alpha_bar(steps: int, first: float, last: float) -> Tensor:
@@ -21,9 +27,22 @@ def linear_alpha_bar(steps: int, first: float, last: float) -> Tensor:
         first: beta of the first step, the variance of the noise that it adds.
         last: beta of the last step.
     """
-    betas = torch.linspace(first, last, steps, dtype=torch.float64)
-    alphas = torch.cat([torch.ones(1, dtype=torch.float64), 1 - betas])
-    return alphas.cumprod(0)
+    return _products(1 - torch.linspace(first, last, steps, dtype=torch.float64))
+
+
+def cosine_alpha_bar(steps: int) -> Tensor:
+    """Return alpha_bar of 0 ... `steps`, half a wave of a squared cosine: float64.
+
+    Nichol and Dhariwal, equation 17; no beta is above 0.999.
+    """
+    t = torch.arange(steps + 1, dtype=torch.float64) / steps
+    wave = ((t + OFFSET) / (1 + OFFSET) * math.pi / 2).cos().square()
+    return _products((wave[1:] / wave[:-1]).clamp(min=1 - LARGEST))
+
+
+def _products(alphas: Tensor) -> Tensor:
+    """Return alpha_bar of 0 ... T from the alphas of 1 ... T."""
+    return torch.cat([alphas.new_ones(1), alphas]).cumprod(0)
 
 
 def add_noise(image: Tensor, noise: Tensor, alpha_bar: Tensor) -> Tensor:

@@ -3,6 +3,9 @@
 Every image has a field of its own, of mean 0. A diffusion model is as consistent with
 noise of another variance than 1 as with images on another scale.
 
+Simplex noise is Perlin's with the size of OpenSimplex noise, whose kernels
+(2 - r^2)^4 reach twice as far as Perlin's (0.5 - r^2)^4: its cells are twice as large.
+
 References: Perlin, "Noise hardware", SIGGRAPH course notes (2001), for simplex noise;
 Wyatt et al., "AnoDDPM: Anomaly detection with denoising diffusion probabilistic models
 using simplex noise", CVPR workshops (2022), for its use.
@@ -19,7 +22,8 @@ from torch import Tensor
 Kind = Literal["gaussian", "simplex"]
 REPEAT = 256  # cells after which a lattice repeats
 REACH = 0.5  # squared reach of a lattice point; with more, the noise jumps at the cells
-FINEST = 2.0  # px, side of the smallest cells that pixels can show
+TWICE = 2.0  # Perlin's cells over those of OpenSimplex noise of the same size
+FINEST = 1.0  # px, side of the smallest cells that pixels can show
 GRADIENTS = (
     *((1, 1, 0), (-1, 1, 0), (1, -1, 0), (-1, -1, 0)),
     *((1, 0, 1), (-1, 0, 1), (1, 0, -1), (-1, 0, -1)),
@@ -33,9 +37,10 @@ class Noise:
 
     Attributes:
         kind: "gaussian" ignores all that follows.
-        cell: side of the cells of the first octave, in sides of the image.
+        cell: side of the cells of the first octave, in sides of the image, as
+            OpenSimplex counts; AnoDDPM's "frequency" over the size of the image.
         octaves: each has cells half as large as the one before. Those with cells below
-            2 px are left out: pixels cannot show them.
+            1 px are left out: pixels cannot show them.
         persistence: amplitude of an octave over that of the one before.
         deviation: standard deviation.
     """
@@ -104,12 +109,13 @@ def octave_noise(
     Args:
         lattices: of N images.
         size: S, px.
-        cell: side of the cells of the first octave, px.
+        cell: side of the cells of the first octave, px, as OpenSimplex counts.
         persistence: amplitude of an octave over that of the one before.
     """
     count, octaves, _ = lattices.offsets.shape
     octave = torch.arange(octaves, device=lattices.offsets.device)
-    line = torch.arange(size, device=octave.device) * (2.0**octave / cell)[:, None]
+    pace = 2.0**octave / (TWICE * cell)
+    line = torch.arange(size, device=octave.device) * pace[:, None]
     x, y, z = lattices.offsets[..., None].unbind(2)
     points = (
         (x + line).repeat_interleave(size, dim=-1),

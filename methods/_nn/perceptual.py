@@ -17,7 +17,7 @@ from torch.nn.functional import conv2d, pad
 
 from uadbench.errors import UsageError
 
-Distance = Literal["ssim", "none", "lpips"]
+Distance = Literal["ssim", "lpips"]
 WIDTHS = (1.5, 3.0, 6.0)  # px of a slice of 128 px, deviations of the windows
 SLICE = 128  # px
 STABLE = (0.01**2, 0.03**2)  # Wang's constants, for intensities 0 ... 1
@@ -42,7 +42,6 @@ def distance(how: Distance, images: Tensor, others: Tensor) -> Tensor:
     """Return the distance at each pixel, 0 where both are equal: float (N, 1, S, S).
 
     ssim: (1 - SSIM) / 2, between 0 and 1, the mean over three widths of its windows.
-    none: 1 everywhere.
     lpips: LPIPS with SqueezeNet.
 
     Args:
@@ -108,6 +107,5 @@ def _lpips(device: str) -> nn.Module:
 
 DISTANCES: dict[Distance, Callable[[Tensor, Tensor], Tensor]] = {
     "ssim": _dissimilarity,
-    "none": lambda images, others: torch.ones_like(images),
     "lpips": _learned,
 }

@@ -16,6 +16,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
+from uadbench.slices import Slices
 
 from .learning import TrainingOptions, learned
 from .scans import OneModality, SliceOptions, gather
@@ -131,11 +132,9 @@ class Slicewise(TrainingOptions, SliceOptions):
         network = self._fitted().to(ctx.device)
         for scan in scans:
             slices = self.grid.cut(self.scored(scan))
-            images, brain = to_device(slices.images, slices.brain[:, None], ctx.device)
-            generator = generator_of(ctx.child(scan.id).seed, "cpu")
             with torch.no_grad():
                 restored = self.reconstruct(
-                    network, Stack(images, brain, generator, self.batch)
+                    network, self.stack(slices, ctx.child(scan.id))
                 )
             score = to_array(restored.score[:, 0]) * slices.brain
             yield Prediction(
@@ -145,6 +144,11 @@ class Slicewise(TrainingOptions, SliceOptions):
                     "reconstruction": slices.paste(to_array(restored.images[:, 0])),
                 },
             )
+
+    def stack(self, slices: Slices, ctx: Context) -> Stack:
+        """Return the slices of one scan on the device, its noise from the seed."""
+        images, brain = to_device(slices.images, slices.brain[:, None], ctx.device)
+        return Stack(images, brain, generator_of(ctx.seed, "cpu"), self.batch)
 
     def state(self) -> Arrays:
         """Return the weights."""

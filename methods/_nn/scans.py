@@ -1,6 +1,6 @@
 """From scans to the slices that a network learns from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass as record
 from dataclasses import replace
 from typing import ClassVar
@@ -74,15 +74,15 @@ class Healthy:
     brain: NDArray[np.bool_]
 
 
-def gather(
+def cuts(
     scans: Sequence[Scan],
     choose: Callable[[Scan], Scan],
     grid: Grid,
     ctx: Context,
     method: str,
     role: str,
-) -> Healthy:
-    """Return the slices of all scans.
+) -> Iterator[tuple[str, Slices]]:
+    """Yield the id and the slices of each scan that has some.
 
     Args:
         scans: healthy in the slices that count.
@@ -93,23 +93,37 @@ def gather(
         role: what the scans are for, such as "training", for messages.
 
     Raises:
-        DataError: no slice holds brain; and as `choose`.
+        DataError: at the end, no slice held brain; and as `choose`.
     """
-    images, brain = [], []
+    filled = False
     for scan in ctx.monitor.track(scans, f"reading {role} scans", len(scans)):
         chosen = choose(scan)
-        if not chosen.slices:
-            continue
-        slices = grid.cut(chosen)
-        filled = slices.brain.any(axis=(1, 2))
-        images.append(slices.images[filled])
-        brain.append(slices.brain[filled, None])
-    if not sum(map(len, images)):
+        if chosen.slices:
+            slices = grid.cut(chosen)
+            filled = filled or bool(slices.brain.any())
+            yield scan.id, slices
+    if not filled:
         msg = (
             f"{method}: no healthy slice with brain in {len(scans)} {role} scans. "
             "Give scans with lesion-free slices."
         )
         raise DataError(msg)
+
+
+def gather(
+    scans: Sequence[Scan],
+    choose: Callable[[Scan], Scan],
+    grid: Grid,
+    ctx: Context,
+    method: str,
+    role: str,
+) -> Healthy:
+    """Return the slices with brain of all scans; arguments and errors as `cuts`."""
+    images, brain = [], []
+    for _, slices in cuts(scans, choose, grid, ctx, method, role):
+        filled = slices.brain.any(axis=(1, 2))
+        images.append(slices.images[filled])
+        brain.append(slices.brain[filled, None])
     return Healthy(np.concatenate(images), np.concatenate(brain))
 
 

@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor, nn
 
 from uadbench.methods._nn import training
+from uadbench.methods._nn.reconstruction import Stack
 from uadbench.protocols import Arrays, Lazy, Scan
 
 SHAPE = (36, 40, 3)
@@ -81,6 +84,50 @@ class Diary:
         raise AssertionError(message)
 
     warn = say
+
+
+class Oracle(nn.Module):
+    """Knows the healthy images and so the noise of every x_t; keeps what it was given.
+
+    Attributes:
+        inputs: every x_t.
+        seen: the noise steps of each.
+    """
+
+    def __init__(self, x_0: Tensor, alpha_bar: Tensor) -> None:
+        super().__init__()
+        self.x_0, self.alpha_bar = x_0, alpha_bar
+        self.inputs: list[Tensor] = []
+        self.seen: list[int] = []
+
+    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        self.inputs.append(x_t)
+        self.seen.append(int(t[0]))
+        alpha_bar = self.alpha_bar[t][:, None, None, None]
+        return (x_t - alpha_bar.sqrt() * self.x_0) / (1 - alpha_bar).sqrt()
+
+    def noise(self, number: int) -> Tensor:
+        """Return what is noise in the n-th input."""
+        alpha_bar = self.alpha_bar[self.seen[number]]
+        return self.inputs[number] - alpha_bar.sqrt() * self.x_0
+
+
+def stacked(images: Tensor, seed: int = 0) -> Stack:
+    """Return images as the slices of a scan that is brain everywhere."""
+    brain = torch.ones_like(images, dtype=torch.bool)
+    return Stack(images, brain, torch.Generator().manual_seed(seed), len(images))
+
+
+@pytest.fixture
+def oracle() -> type[Oracle]:
+    """The network that knows the healthy images."""
+    return Oracle
+
+
+@pytest.fixture
+def stack_of() -> Callable[..., Stack]:
+    """Makes a stack from images."""
+    return stacked
 
 
 @pytest.fixture

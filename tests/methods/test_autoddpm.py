@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,10 +9,14 @@ from torch import Tensor, nn
 
 from uadbench import options
 from uadbench.errors import DataError, UsageError
+from uadbench.methods._nn.perceptual import distance
 from uadbench.methods._nn.reconstruction import Stack
 from uadbench.methods._nn.tensors import arrays_of
 from uadbench.methods.autoddpm import AutoDDPM, dilated, saturated
 from uadbench.protocols import Context, Lazy, Scan
+
+Healthy = Callable[..., tuple[Tensor, Any]]
+Stacked = Callable[..., Stack]
 
 
 def build(**given: object) -> AutoDDPM:
@@ -19,30 +24,23 @@ def build(**given: object) -> AutoDDPM:
     return options.build(AutoDDPM, "autoddpm", {**quick, **given}, "demo")
 
 
-class Oracle(nn.Module):
-    """Knows the healthy images and so the noise of every x_t."""
+@pytest.fixture
+def healthy(oracle: Callable[..., nn.Module]) -> Healthy:
+    """Makes images within the range of a method, and the network that knows them."""
 
-    def __init__(self, x_0: Tensor, alpha_bar: Tensor) -> None:
-        super().__init__()
-        self.x_0, self.alpha_bar = x_0, alpha_bar
-        self.seen: list[int] = []
+    def make(method: AutoDDPM, count: int = 1) -> tuple[Tensor, Any]:
+        wave = torch.sin(torch.arange(32) / 3)
+        images = (0.8 + 0.3 * wave[:, None] * wave).expand(count, 1, 32, 32)
+        return images, oracle(method.scaled(images), method.alpha_bar(images.device))
 
-    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
-        self.seen.append(int(t[0]))
-        alpha_bar = self.alpha_bar[t][:, None, None, None]
-        return (x_t - alpha_bar.sqrt() * self.x_0) / (1 - alpha_bar).sqrt()
+    return make
 
 
-def stack_of(images: Tensor) -> Stack:
-    brain = torch.ones_like(images, dtype=torch.bool)
-    return Stack(images, brain, torch.Generator().manual_seed(0), len(images))
-
-
-def healthy(method: AutoDDPM) -> tuple[Tensor, Oracle]:
-    """Return an image within the range of the method, and the network that knows it."""
-    wave = torch.sin(torch.arange(32) / 3)
-    images = (1 + 0.3 * wave[:, None] * wave)[None, None]
-    return images, Oracle(method.scaled(images), method.alpha_bar(images.device))
+def with_lesion(images: Tensor) -> Tensor:
+    """Return the images with a bump that exceeds the peak."""
+    line = torch.arange(32.0)
+    bump = torch.exp(-((line[:, None] - 12) ** 2 + (line - 20) ** 2) / 18)
+    return images + bump
 
 
 def set_threshold(method: AutoDDPM, threshold: float) -> None:
@@ -50,7 +48,9 @@ def set_threshold(method: AutoDDPM, threshold: float) -> None:
     method.restore({**weights, "_threshold": np.array([threshold])})
 
 
-def test_a_perfect_network_gives_a_zero_map() -> None:
+def test_a_perfect_network_gives_a_zero_map(
+    healthy: Healthy, stack_of: Stacked
+) -> None:
     method = build()
     set_threshold(method, 0.1)
     images, oracle = healthy(method)
@@ -61,26 +61,98 @@ def test_a_perfect_network_gives_a_zero_map() -> None:
     assert float(restored.score.max()) < 1e-4
 
 
-def test_score_is_the_difference_weighted_with_the_map_where_the_mask_is() -> None:
-    method = build(perceptual="none", dilation=0)
-    set_threshold(method, 0.5)
+def test_map_is_the_saturated_residual_weighted_with_the_perceptual_distance(
+    healthy: Healthy, stack_of: Stacked
+) -> None:
+    method = build()
     images, oracle = healthy(method)
-    lesion = images.clone()
-    lesion[..., 10:14, 20:24] += 0.8
+    lesion = with_lesion(images)
+
+    first, combined = method.first_pass(oracle, stack_of(lesion))
+
+    x_0 = method.scaled(lesion)
+    torch.testing.assert_close(first, method.scaled(images), rtol=0, atol=1e-4)
+    expected = saturated((x_0 - first).abs()) * distance("ssim", x_0, first)
+    torch.testing.assert_close(combined, expected)
+    assert 0.1 < float(combined.max()) < 0.9
+
+
+def test_score_is_the_difference_inside_the_grown_mask_weighted_with_the_map(
+    healthy: Healthy, stack_of: Stacked
+) -> None:
+    method = build(dilation=1, peak=1.6)
+    images, oracle = healthy(method)
+    lesion = with_lesion(images)
+    _, combined = method.first_pass(oracle, stack_of(lesion))
+    # Only a quarter of what differs would be in the mask if it didn't grow.
+    threshold = float(combined[combined > 0.01].quantile(0.75))
+    set_threshold(method, threshold)
 
     restored = method.reconstruct(oracle, stack_of(lesion))
 
-    # 16 of 1024 pixels: their residual is far above the 95th percentile, its weight 1.
-    inside = restored.score[..., 10:14, 20:24]
-    torch.testing.assert_close(inside, torch.full_like(inside, 0.8), rtol=1e-3, atol=0)
-    restored.score[..., 10:14, 20:24] = 0
-    assert not restored.score.any()
+    mask = dilated(combined > threshold, 1)
+    expected = (lesion.clamp(max=method.peak) - images).abs() * mask * combined
+    assert float(lesion.max()) > 1.7
+    torch.testing.assert_close(restored.score, expected, rtol=0, atol=1e-3)
+    grown = expected[mask & (combined <= threshold)]
+    assert float(grown.max()) > 0.02
 
 
-def test_outside_the_mask_the_image_stays_as_it_is() -> None:
+def test_second_pass_starts_from_the_noised_first_reconstruction(
+    healthy: Healthy, stack_of: Stacked
+) -> None:
     method = build()
     images, oracle = healthy(method)
-    changed = images + 0.4
+    first = 1 - method.scaled(images)
+    mask = torch.ones_like(images, dtype=torch.bool)
+
+    method.inpainted(oracle, first, mask, stack_of(images))
+
+    expected = method.noised(first, method.inpainting_t, stack_of(images))
+    torch.testing.assert_close(oracle.inputs[0], expected)
+
+
+def test_outside_of_the_mask_has_the_noise_of_each_step(
+    healthy: Healthy, stack_of: Stacked
+) -> None:
+    method = build(inpainting_t=200, inpainting_steps=4, resamples=1)
+    images, oracle = healthy(method, 16)
+    nowhere = torch.zeros_like(images, dtype=torch.bool)
+
+    method.inpainted(oracle, method.scaled(images), nowhere, stack_of(images))
+
+    assert oracle.seen == [200, 150, 100, 50]
+    for number, t in enumerate(oracle.seen):
+        deviation = float(1 - oracle.alpha_bar[t]) ** 0.5
+        assert float(oracle.noise(number).std()) == pytest.approx(deviation, rel=0.03)
+
+
+def test_a_step_is_passed_again_from_the_noise_it_began_with(
+    healthy: Healthy, stack_of: Stacked
+) -> None:
+    method = build(inpainting_t=200, inpainting_steps=2, resamples=3)
+    images, oracle = healthy(method, 16)
+    mask = torch.zeros_like(images, dtype=torch.bool)
+    mask[..., :16] = True
+
+    method.inpainted(oracle, method.scaled(images), mask, stack_of(images))
+
+    assert oracle.seen == [200] * 3 + [100] * 3
+    deviation = float(1 - oracle.alpha_bar[200]) ** 0.5
+    for number in (1, 2):
+        again, before = oracle.noise(number), oracle.noise(number - 1)
+        for part in (mask, ~mask):
+            assert float(again[part].std()) == pytest.approx(deviation, rel=0.03)
+            both = torch.stack([again[part], before[part]])
+            assert float(torch.corrcoef(both)[0, 1]) < 0.9
+
+
+def test_outside_the_mask_the_image_stays_as_it_is(
+    healthy: Healthy, stack_of: Stacked
+) -> None:
+    method = build()
+    images, oracle = healthy(method)
+    changed = images + 0.3
     mask = torch.zeros_like(images, dtype=torch.bool)
     mask[..., 5:9, 5:9] = True
 
@@ -92,7 +164,9 @@ def test_outside_the_mask_the_image_stays_as_it_is() -> None:
     )
 
 
-def test_every_inpainting_step_is_passed_as_often_as_asked_for() -> None:
+def test_every_inpainting_step_is_passed_as_often_as_asked_for(
+    healthy: Healthy, stack_of: Stacked
+) -> None:
     method = build(inpainting_t=6, inpainting_steps=3, resamples=4)
     images, oracle = healthy(method)
     mask = torch.ones_like(images, dtype=torch.bool)
@@ -103,32 +177,48 @@ def test_every_inpainting_step_is_passed_as_often_as_asked_for() -> None:
 
 
 def test_threshold_is_what_the_given_part_of_the_healthy_brain_exceeds(
-    scans: Callable[..., Lazy[Scan]],
+    scans: Callable[..., Lazy[Scan]], diary: type[Any]
 ) -> None:
-    method = build(rate=0.2)
-    maps = []
+    method, monitor = build(rate=0.2), diary()
+    maps, seeds = [], set()
     plain = method.first_pass
 
     def kept(network: nn.Module, stack: Stack) -> tuple[Tensor, Tensor]:
         first, combined = plain(network, stack)
         maps.append(combined[stack.brain])
+        seeds.add(stack.generator.initial_seed())
         return first, combined
 
     method.first_pass = kept  # type: ignore[method-assign]
 
-    method.fit(scans("a", "b"), scans("c", "d"), Context(0))
+    method.fit(scans("a", "b"), scans("c", "d"), Context(0, monitor=monitor))
 
-    (healthy_map,) = maps
+    assert len(maps) == len(seeds) == len(monitor.steps["mask threshold"]) == 2
     threshold = float(method.state()["_threshold"][0])
-    exceeding = float((healthy_map > threshold).float().mean())
+    exceeding = float((torch.cat(maps) > threshold).float().mean())
     assert exceeding == pytest.approx(0.2, abs=1e-3)
 
 
-def test_validation_without_brain_is_refused(
+def test_threshold_depends_on_no_order_of_the_validation_scans(
     scans: Callable[..., Lazy[Scan]],
 ) -> None:
+    thresholds = []
+    for names in ("cd", "dc"):
+        method = build(steps=2)
+        method.fit(scans("a"), scans(*names), Context(0))
+        thresholds.append(float(method.state()["_threshold"][0]))
+
+    assert thresholds[0] == pytest.approx(thresholds[1], abs=1e-9)
+
+
+def test_validation_without_brain_is_refused_before_the_training(
+    scans: Callable[..., Lazy[Scan]], diary: type[Any]
+) -> None:
+    monitor = diary()
+
     with pytest.raises(DataError, match=r"no healthy slice .* 0 validation"):
-        build().fit(scans("a"), scans(), Context(0))
+        build().fit(scans("a"), scans(), Context(0, monitor=monitor))
+    assert "reading training scans" not in monitor.steps
 
 
 def test_residuals_become_1_at_their_own_95th_percentile() -> None:
@@ -158,10 +248,8 @@ def test_a_mask_grows_by_a_square() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"t": 400, "train_t": 300}, "t 400 is above train_t 300"),
         ({"inpainting_t": 301, "train_t": 300}, "inpainting_t 301 is above train_t"),
         ({"inpainting_t": 5, "inpainting_steps": 6}, "inpainting_steps 6 is above"),
-        ({"sampling_steps": 201}, "sampling_steps 201 is above t 200"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(
@@ -174,7 +262,7 @@ def test_options_that_do_not_fit_are_refused(
 def test_trained_denoiser_scores_what_no_healthy_brain_has_highest(
     scan: Callable[..., Scan], scans: Callable[..., Lazy[Scan]]
 ) -> None:
-    method = build(base=16, steps=120)
+    method = build(base=16, steps=120, peak=2.5, t=200, inpainting_t=50)
     method.fit(scans("a", "b", "c", "d"), scans("e"), Context(0))
     brain = scan("x")
     image = brain.image.copy()

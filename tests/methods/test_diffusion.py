@@ -10,6 +10,7 @@ from torch import Tensor
 
 from uadbench.methods._nn.diffusion import (
     add_noise,
+    cosine_alpha_bar,
     deviation_back,
     image_of,
     linear_alpha_bar,
@@ -44,6 +45,18 @@ def test_schedule_starts_at_the_image_and_ends_in_noise() -> None:
     assert float(alpha_bar[1]) == 1 - 1e-4
     assert float(alpha_bar[-1]) == pytest.approx(4.04e-5, rel=0.01)
     assert (alpha_bar.diff() < 0).all()
+
+
+def test_cosine_schedule_is_nichol_s() -> None:
+    alpha_bar = cosine_alpha_bar(STEPS)
+
+    assert alpha_bar.shape == (STEPS + 1,)
+    assert float(alpha_bar[0]) == 1
+    # By hand: cos^2(0.508 / 1.008 * 90 degrees) / cos^2(0.008 / 1.008 * 90 degrees).
+    assert float(alpha_bar[500]) == pytest.approx(0.4938, abs=1e-4)
+    assert (alpha_bar.diff() < 0).all()
+    betas = 1 - alpha_bar[1:] / alpha_bar[:-1]
+    assert float(betas.max()) == pytest.approx(0.999)
 
 
 @pytest.mark.parametrize("t", [1, 50, 250, 1000])

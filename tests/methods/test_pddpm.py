@@ -13,6 +13,8 @@ from uadbench.methods._nn.training import Step
 from uadbench.methods.pddpm import PatchedDDPM, patch_masks
 from uadbench.protocols import Context, Lazy, Scan
 
+Stacked = Callable[..., Stack]
+
 
 def build(**given: object) -> PatchedDDPM:
     quick: dict[str, object] = {"size": 32, "base": 8, "batch": 4, "steps": 6}
@@ -39,11 +41,6 @@ def random_images(count: int = 2) -> Tensor:
     return torch.rand((count, 1, 32, 32), generator=generator)
 
 
-def stack_of(images: Tensor) -> Stack:
-    brain = torch.ones_like(images, dtype=torch.bool)
-    return Stack(images, brain, torch.Generator().manual_seed(0), len(images))
-
-
 @pytest.mark.parametrize(("size", "patches"), [(96, 2), (12, 3), (8, 1)])
 def test_patches_are_equal_squares_that_cover_the_slice_once(
     size: int, patches: int
@@ -59,7 +56,7 @@ def test_patches_are_equal_squares_that_cover_the_slice_once(
         assert int(mask.sum()) == side**2
 
 
-def test_a_perfect_network_gives_a_zero_map() -> None:
+def test_a_perfect_network_gives_a_zero_map(stack_of: Stacked) -> None:
     method, images = build(), random_images()
     network = Recorder(method.scaled(images))
 
@@ -69,7 +66,9 @@ def test_a_perfect_network_gives_a_zero_map() -> None:
     assert float(restored.score.max()) < 1e-6
 
 
-def test_network_sees_each_patch_noised_once_and_the_rest_clean() -> None:
+def test_network_sees_each_patch_noised_once_and_the_rest_clean(
+    stack_of: Stacked,
+) -> None:
     method, images = build(), random_images()
     network = Recorder(torch.zeros_like(images))
 
@@ -82,22 +81,24 @@ def test_network_sees_each_patch_noised_once_and_the_rest_clean() -> None:
         assert (changes & patch).float().mean() == pytest.approx(0.25, abs=0.01)
 
 
-def test_each_patch_of_the_reconstruction_is_the_answer_to_its_own_noise() -> None:
+def test_each_patch_of_the_reconstruction_is_the_answer_to_its_own_noise(
+    stack_of: Stacked,
+) -> None:
     method, images = build(), random_images()
 
     class Numbering(nn.Module):
-        """Answers the n-th question with n everywhere."""
+        """Answers the n-th question with n / 10 everywhere."""
 
         asked = 0
 
         def forward(self, given: Tensor, t: Tensor) -> Tensor:
             self.asked += 1
-            return torch.full_like(given, self.asked)
+            return torch.full_like(given, self.asked / 10)
 
     restored = method.reconstruct(Numbering(), stack_of(images))
 
-    corners = restored.images[0, 0][[0, 0, -1, -1], [0, -1, 0, -1]] / method.peak
-    torch.testing.assert_close(corners, torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    corners = method.scaled(restored.images)[0, 0][[0, 0, -1, -1], [0, -1, 0, -1]]
+    torch.testing.assert_close(corners, torch.tensor([0.1, 0.2, 0.3, 0.4]))
 
 
 def test_loss_is_the_absolute_error_inside_the_noised_patch_alone() -> None:
@@ -114,6 +115,23 @@ def test_loss_is_the_absolute_error_inside_the_noised_patch_alone() -> None:
 
     # A pixel whose noise happens to be 0 in single precision would weigh 100.
     assert float(value) == pytest.approx(0.25, abs=1e-5)
+
+
+def test_training_noises_one_patch_of_each_slice_and_any_of_the_four() -> None:
+    method, images = build(), random_images()
+    step = Step(torch.arange(2).repeat(32), torch.Generator().manual_seed(0))
+    x_0 = method.scaled(images)[step.indices]
+    network = Recorder(x_0)
+
+    method.loss(images, torch.ones_like(images, dtype=torch.bool))(network, step)
+
+    (inputs,) = network.inputs
+    noised = [
+        [bool(((one != clean) & patch).any()) for patch in patch_masks(32, 2)]
+        for one, clean in zip(inputs, x_0, strict=True)
+    ]
+    assert [sum(patches) for patches in noised] == [1] * 64
+    assert np.any(noised, axis=0).all()
 
 
 def test_patches_that_do_not_divide_the_slice_are_refused() -> None:
