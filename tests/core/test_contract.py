@@ -248,6 +248,14 @@ def test_masks_are_compared_as_well(
     assert difference(*predictions) == words
 
 
+def test_extras_of_other_names_are_a_difference() -> None:
+    score = np.zeros(1, np.float32)
+
+    found = difference(Prediction(score), Prediction(score, extras={"input": score}))
+
+    assert found == "set of extras"
+
+
 @pytest.mark.parametrize(
     ("saves", "expected"),
     [

@@ -179,8 +179,9 @@ def test_disk_that_takes_no_more_gives_one_line_and_keeps_what_is_there(
 
 
 def test_second_compare_in_a_folder_is_told(tmp_path: Path) -> None:
-    words = ("-m", "uadbench", "compare", "-m", "toy", "-d", "toy", "-q")
-    first = start(*words, "--set", "toy.seconds=0.5", cwd=tmp_path)
+    slow = ("--set", "toy.seconds=0.5")
+    words = ("-m", "uadbench", "compare", "-m", "toy", "-d", "toy", "-q", *slow)
+    first = start(*words, cwd=tmp_path)
     folder = tmp_path / "runs" / "compare-toy"
     wait_for(folder / "toy-toy-seed0" / "run.json", first)
 

@@ -224,9 +224,9 @@ def test_the_order_of_stochastic_members_changes_no_score(
     for method in (one, other):
         method.fit(scans("a"), scans("c"), Context(0))
 
-    scores = [predict(method, scan("x"))[0].score for method in (one, other)]
+    expected, got = (predict(method, scan("x"))[0].score for method in (one, other))
 
-    np.testing.assert_array_equal(*scores)
+    np.testing.assert_array_equal(got, expected)
 
 
 @pytest.mark.parametrize("count", [0, 1])
