@@ -27,6 +27,7 @@ Differs from the original code in:
   removal of small components follow, and the threshold is searched on labelled cases.
 """
 
+from functools import lru_cache
 from typing import ClassVar
 
 import torch
@@ -91,7 +92,7 @@ class PatchedDDPM(Denoising):
         self, network: nn.Module, batch: Noised, generator: torch.Generator
     ) -> Tensor:
         """Return the absolute error of a random patch that was noised."""
-        patches = patch_masks(self.size, self.patches).to(batch.t.device)
+        patches = _patch_masks_on(batch.t.device, self.size, self.patches)
         chosen = torch.randint(
             len(patches), batch.t.shape, generator=generator, device=batch.t.device
         )
@@ -104,7 +105,7 @@ class PatchedDDPM(Denoising):
         x_0 = self.scaled(stack.images)
         x_t = self.noised(x_0, self.t, stack)
         stitched = torch.zeros_like(x_0)
-        for patch in patch_masks(self.size, self.patches).to(x_0.device):
+        for patch in _patch_masks_on(x_0.device, self.size, self.patches):
             inputs = torch.where(patch, x_t, x_0)
             output = stack.through(at_step(network, self.t), inputs)
             stitched = torch.where(patch, output, stitched)
@@ -117,3 +118,9 @@ def patch_masks(size: int, patches: int) -> Tensor:
     place = torch.arange(size) * patches // size
     number = place[:, None] * patches + place
     return torch.arange(patches**2)[:, None, None, None] == number
+
+
+# Every step of every batch asks for them.
+@lru_cache(maxsize=4)
+def _patch_masks_on(device: torch.device, size: int, patches: int) -> Tensor:
+    return patch_masks(size, patches).to(device)

@@ -68,3 +68,9 @@ def realdata() -> Path:
     if not folder:
         pytest.skip("set UADBENCH_REALDATA to a BIDS folder with FLAIR and masks")
     return Path(folder)
+
+
+@pytest.fixture
+def saved_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make trainings keep a checkpoint of every step."""
+    monkeypatch.setattr("uadbench.methods._nn.training.SAVE_EVERY", 0.0)

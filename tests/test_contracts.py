@@ -78,12 +78,9 @@ def leave_run(folder: Path, name: str) -> str:
         for check in checks("methods", name, QUICK_METHODS.get(name, {}))
     ],
 )
-def test_method_keeps_its_contract(
-    check: Check, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # So short a training is else over before its first checkpoint, and never resumed.
-    monkeypatch.setattr("uadbench.methods._nn.training.SAVE_EVERY", 0.0)
-
+# So short a training is else over before its first checkpoint, and never resumed.
+@pytest.mark.usefixtures("saved_after_every_step")
+def test_method_keeps_its_contract(check: Check) -> None:
     check()
 
 

@@ -1,6 +1,6 @@
 """From scans to the slices that a network learns from."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass as record
 from dataclasses import replace
 from typing import ClassVar
@@ -110,17 +110,10 @@ def cuts(
         raise DataError(msg)
 
 
-def gather(
-    scans: Sequence[Scan],
-    choose: Callable[[Scan], Scan],
-    grid: Grid,
-    ctx: Context,
-    method: str,
-    role: str,
-) -> Healthy:
-    """Return the slices with brain of all scans; arguments and errors as `cuts`."""
+def gather(scans: Iterable[tuple[str, Slices]]) -> Healthy:
+    """Return the slices with brain of all scans that `cuts` yields."""
     images, brain = [], []
-    for _, slices in cuts(scans, choose, grid, ctx, method, role):
+    for _, slices in scans:
         filled = slices.brain.any(axis=(1, 2))
         images.append(slices.images[filled])
         brain.append(slices.brain[filled, None])

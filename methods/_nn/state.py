@@ -26,11 +26,13 @@ def averaged(network: nn.Module, decay: float) -> AveragedModel:
     def average(
         averages: TensorList, current: TensorList, updates: Tensor | int
     ) -> None:
-        n = int(updates)
+        # `updates` is on the device, which would have to be waited for.
+        n = int(model.n_averaged)
         update = get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))  # type: ignore[no-untyped-call]  # not annotated
         update(averages, current, updates)
 
-    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+    model = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+    return model
 
 
 @dataclass(frozen=True, eq=False)

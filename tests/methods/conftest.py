@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from uadbench.methods._nn import training
 from uadbench.methods._nn.reconstruction import Stack
 from uadbench.protocols import Arrays, Lazy, Scan
 
@@ -158,9 +157,3 @@ def diary() -> type[Diary]:
 def killed() -> type[KilledError]:
     """What the diary raises."""
     return KilledError
-
-
-@pytest.fixture
-def saved_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make trainings keep a checkpoint of every step."""
-    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)

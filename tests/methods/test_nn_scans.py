@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from uadbench.errors import DataError
-from uadbench.methods._nn.scans import Grid, gather, one_modality, with_modalities
+from uadbench.methods._nn.scans import Grid, cuts, gather, one_modality, with_modalities
 from uadbench.protocols import Context, Lazy, Scan
 
 GRID = Grid(32, 192.0, "median")
@@ -20,7 +20,7 @@ def test_all_slices_that_count_are_gathered(
 ) -> None:
     two = [scan("a", slices=(0, 2)), scan("b", slices=(1,))]
 
-    healthy = gather(two, same, GRID, Context(), "toy", "training")
+    healthy = gather(cuts(two, same, GRID, Context(), "toy", "training"))
 
     assert healthy.images.shape == healthy.brain.shape == (3, 1, 32, 32)
     assert healthy.images.dtype == np.float32
@@ -36,17 +36,18 @@ def test_slices_without_brain_are_left_out(scan: Callable[..., Scan]) -> None:
     brain[..., 1] = False
     brain[18, 20, 1] = True
 
-    healthy = gather(
-        [replace(whole, brain=brain)], same, GRID, Context(), "toy", "training"
-    )
+    scans = [replace(whole, brain=brain)]
+    healthy = gather(cuts(scans, same, GRID, Context(), "toy", "training"))
 
     assert len(healthy.images) == 1
     assert healthy.brain.any()
 
 
 def test_no_healthy_slice_is_an_error_that_says_so(scan: Callable[..., Scan]) -> None:
+    empty = cuts([scan("a", slices=())], same, GRID, Context(), "toy", "validation")
+
     with pytest.raises(DataError, match=r"toy: no healthy slice .* in 1 validation"):
-        gather([scan("a", slices=())], same, GRID, Context(), "toy", "validation")
+        gather(empty)
 
 
 def test_chosen_modalities_are_gathered_in_their_order(
@@ -57,7 +58,7 @@ def test_chosen_modalities_are_gathered_in_their_order(
 
     two = scan("a", channels=2)
 
-    healthy = gather([two], turned, GRID, Context(), "toy", "training")
+    healthy = gather(cuts([two], turned, GRID, Context(), "toy", "training"))
 
     assert healthy.brain.shape == (3, 1, 32, 32)
     np.testing.assert_array_equal(healthy.images, GRID.cut(two).images[:, ::-1])
