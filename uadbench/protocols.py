@@ -124,7 +124,7 @@ class Lazy(Sequence[Item]):
 
     Args:
         ids: one for each item, unique.
-        load: returns the item of an id.
+        load: returns the item of an id; called in threads, several at once.
         subjects: the person behind each id, where one person gives several items.
     """
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from uadbench.ahead import loaded
 from uadbench.errors import DataError
 from uadbench.protocols import Context, Scan
 from uadbench.slices import Normalisation, Slices, cut
@@ -95,13 +96,17 @@ def cuts(
     Raises:
         DataError: at the end, no slice held brain; and as `choose`.
     """
-    filled = False
-    for scan in ctx.monitor.track(scans, f"reading {role} scans", len(scans)):
+
+    def take(scan: Scan) -> tuple[str, Slices] | None:
         chosen = choose(scan)
-        if chosen.slices:
-            slices = grid.cut(chosen)
-            filled = filled or bool(slices.brain.any())
-            yield scan.id, slices
+        return (scan.id, grid.cut(chosen)) if chosen.slices else None
+
+    filled = False
+    taken = loaded(scans, take)
+    for found in ctx.monitor.track(taken, f"reading {role} scans", len(scans)):
+        if found:
+            filled = filled or bool(found[1].brain.any())
+            yield found
     if not filled:
         msg = (
             f"{method}: no healthy slice with brain in {len(scans)} {role} scans. "
