@@ -119,6 +119,13 @@ _SHARED = (
         show_default=True,
         help="The folder that holds run folders.",
     ),
+    click.option(
+        "--cache",
+        type=Folder(),
+        help="Where slices of the training scans are kept for the next run; default: "
+        ".cache in the output folder. It may be deleted at any time.",
+    ),
+    click.option("--no-cache", is_flag=True, help="Keep no slices, and use none."),
     click.option("--name", help="The run folder's name; made up if not given."),
     click.option("--overwrite", is_flag=True, help="Replace what an earlier run left."),
     click.option("--dry-run", is_flag=True, help="Show what would be done, and stop."),
@@ -169,7 +176,17 @@ def _plan(
         limit=shared["limit"],
         thresholds=shared["thresholds"],
         postprocess=shared["postprocess"],
+        cache=_cache(shared),
     )
+
+
+def _cache(shared: Mapping[str, Any]) -> Path | None:
+    """Return the folder of the cache: beside the runs, as protected as they are."""
+    if shared["no_cache"]:
+        return None
+    given: Path | None = shared["cache"]
+    output: Path = shared["output"]
+    return given or output / ".cache"
 
 
 def folder_of(shared: Mapping[str, Any], name: str | None, otherwise: str) -> Path:

@@ -60,7 +60,7 @@ def run(
         save = partial(files.write_json, folder / "run.json", record)
         save()
         recorder = Recorder(monitor, folder / "training.csv")
-        ctx = Context(plan.seed, job.device, monitor=recorder)
+        ctx = Context(plan.seed, job.device, plan.cache, monitor=recorder)
         watch = Stopwatch(record["timings"], save)
         stages.learn(job, folder, ctx, watch)
         _note_validation(record, job)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from uadbench.ahead import cores
 from uadbench.errors import UsageError
 
 PACKAGES = ("uadbench", "numpy", "scipy", "nibabel", "torch")
@@ -45,7 +46,7 @@ def hardware(device: str) -> dict[str, object]:
     pages, page = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return {
         "cpu": processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "memory_gib": round(pages * page / 2**30, 1),
         "gpu": _gpu(device),
     }

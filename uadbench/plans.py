@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from uadbench import environment, members, options, registry
@@ -26,6 +27,7 @@ class Plan:
         limit: score only the first cases, to try things out.
         thresholds: strategies besides the default ones, such as "fixed:0.5".
         postprocess: steps such as "median:3,min-volume:20"; "" for none.
+        cache: see `Context`.
     """
 
     method: str
@@ -39,6 +41,7 @@ class Plan:
     limit: int | None = None
     thresholds: tuple[str, ...] = ()
     postprocess: str = ""
+    cache: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)

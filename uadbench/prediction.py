@@ -3,8 +3,10 @@
 import traceback
 from collections import deque
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
+from uadbench.ahead import ahead
 from uadbench.checks import check_prediction, check_scan
 from uadbench.errors import ContractError
 from uadbench.protocols import Case, Context, Lazy, Method, Prediction, Scan
@@ -37,30 +39,37 @@ class Failure:
 
 
 class _Source:
-    """Feeds scans to a method and keeps their cases back."""
+    """Feeds scans to a method and keeps their cases back; the next ones are loading."""
 
     def __init__(self, cases: Lazy[Case]) -> None:
-        self._cases = cases
-        self._next = 0
+        self._ids = deque(cases.ids)
+        self._loading = ahead(cases, _sound)
         self.waiting: deque[Case] = deque()
         self.failures: deque[Failure] = deque()
 
     def __bool__(self) -> bool:
-        return self._next < len(self._cases)
+        return bool(self._ids)
+
+    def close(self) -> None:
+        """End the loading."""
+        self._loading.close()
 
     def scans(self) -> Iterator[Scan]:
         """Yield the scans that were not yielded before, past those that do not load."""
         while self:
-            index = self._next
-            self._next += 1
+            name, load = self._ids.popleft(), next(self._loading)
             try:
-                case = self._cases[index]
-                check_scan(case.scan)
+                case = load()
             except Exception as error:  # whatever a reader of third-party files raises
-                self.failures.append(Failure(self._cases.ids[index], error))
+                self.failures.append(Failure(name, error))
                 continue
             self.waiting.append(case)
             yield case.scan
+
+
+def _sound(case: Case) -> Case:
+    check_scan(case.scan)
+    return case
 
 
 def predict_cases(
@@ -75,7 +84,13 @@ def predict_cases(
     Raises:
         ContractError: the method yields the wrong number, type or shape.
     """
-    source = _Source(cases)
+    with closing(_Source(cases)) as source:
+        yield from _predicted(method, label, source, ctx)
+
+
+def _predicted(
+    method: Method, label: str, source: _Source, ctx: Context
+) -> Iterator[Success | Failure]:
     while source:
         try:
             for prediction in method.predict(source.scans(), ctx):

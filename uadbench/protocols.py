@@ -124,8 +124,10 @@ class Lazy(Sequence[Item]):
 
     Args:
         ids: one for each item, unique.
-        load: returns the item of an id.
+        load: returns the item of an id; called in threads, several at once.
         subjects: the person behind each id, where one person gives several items.
+        fingerprint: returns, faster than `load`, what is another word whenever the item
+            of an id is another one, such as a hash of its files; "" where unknown.
     """
 
     def __init__(
@@ -133,9 +135,11 @@ class Lazy(Sequence[Item]):
         ids: Iterable[str],
         load: Callable[[str], Item],
         subjects: Iterable[str] | None = None,
+        fingerprint: Callable[[str], str] = lambda _: "",
     ) -> None:
         self.ids = tuple(ids)
         self.subjects = self.ids if subjects is None else tuple(subjects)
+        self.fingerprint = fingerprint
         self._load = load
 
     def __len__(self) -> int:
@@ -147,7 +151,8 @@ class Lazy(Sequence[Item]):
     def __getitem__(self, index: slice) -> "Lazy[Item]": ...
     def __getitem__(self, index: int | slice) -> "Item | Lazy[Item]":
         if isinstance(index, slice):
-            return Lazy(self.ids[index], self._load, self.subjects[index])
+            chosen, people = self.ids[index], self.subjects[index]
+            return Lazy(chosen, self._load, people, self.fingerprint)
         return self._load(self.ids[index])
 
     def __iter__(self) -> Iterator[Item]:
@@ -234,10 +239,13 @@ class Context:
     Attributes:
         seed: of this piece of work; a child has its own, derived from its name.
         device: "cpu" or a CUDA device such as "cuda:0".
+        cache: a folder for what is made of scans before the first number is drawn, so
+            that it need not be made again; None for none.
     """
 
     seed: int = 0
     device: str = "cpu"
+    cache: Path | None = None
     checkpoint: Checkpoint = field(default_factory=Forgetful)
     monitor: Monitor = field(default_factory=Silent)
 

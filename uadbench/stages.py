@@ -1,6 +1,7 @@
 """The four stages of a run; each returns at once if its result is in the run folder."""
 
 import shutil
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uadbench import evaluation, files, maps, summary
+from uadbench.ahead import behind, loaded
 from uadbench.calibration import Healthy, Labelled, calibrate, own_mask
 from uadbench.checkpoints import FileCheckpoint, load_arrays, save_arrays
 from uadbench.checks import check_scan
@@ -35,9 +37,8 @@ def learn(job: Job, folder: Path, ctx: Context, watch: Stopwatch) -> None:
     if weights.is_file():
         job.method.restore(load_arrays(weights))
         return
-    for scan in job.view.val:
-        # An unreadable validation scan has to show before hours of training, not after.
-        check_scan(scan)
+    # An unreadable validation scan has to show before hours of training, not after.
+    deque(loaded(job.view.val, check_scan), maxlen=0)
     checkpoint = FileCheckpoint(unfinished / "fit", partial(watch.lap, "fit"))
     ctx = replace(ctx.child("fit"), checkpoint=checkpoint)
     job.method.fit(job.view.train, job.view.val, ctx)
@@ -47,11 +48,12 @@ def learn(job: Job, folder: Path, ctx: Context, watch: Stopwatch) -> None:
 
 def validation_hash(job: Job) -> str:
     """Return a hash of the scans, and labels if any, that thresholds are chosen on."""
-    words = [
-        f"{case.scan.id} {evaluation.content_hash(case)}"
-        for cases in (_healthy(job), _needed(job))
-        for case in cases
-    ]
+
+    def line(case: Case) -> str:
+        return f"{case.scan.id} {evaluation.content_hash(case)}"
+
+    parts = (_healthy(job), _needed(job))
+    words = [word for cases in parts for word in loaded(cases, line)]
     return files.short_hash("\n".join(words))
 
 
@@ -90,13 +92,20 @@ def predict(
     todo = _pick(job.view.test, [n for n in job.view.test.ids if n not in rows])
     outcomes = predict_cases(job.method, job.label, todo, ctx.child("predict"))
     total, done = len(job.view.test), len(rows)
+
+    def settle(outcome: Success | Failure) -> None:
+        row = _settle(outcome, job, folder, ctx, thresholds)
+        rows[row["case"]] = row
+        files.write_rows(path, [rows[n] for n in job.view.test.ids if n in rows])
+
     try:
-        for outcome in ctx.monitor.track(outcomes, "predict", total, done):
-            watch.lap("predict")
-            row = _settle(outcome, job, folder, ctx, thresholds)
-            rows[row["case"]] = row
-            files.write_rows(path, [rows[n] for n in job.view.test.ids if n in rows])
-            watch.lap("score")
+        # The method predicts the next case while the last one is scored and saved.
+        with behind(settle) as hand_over:
+            for outcome in ctx.monitor.track(outcomes, "predict", total, done):
+                watch.lap("predict")
+                hand_over(outcome)
+                watch.lap("score")
+        watch.lap("score")
     except ContractError:
         # A method that miscounts has put its predictions on other cases' rows.
         path.unlink(missing_ok=True)
@@ -182,9 +191,10 @@ def _saved(
     Raises:
         DataError: an image or a lesion is not the one that was scored.
     """
-    cases = _pick(job.view.test, [str(row["case"]) for row in scored])
-    for row, case in zip(scored, cases, strict=True):
-        if evaluation.content_hash(case) != row["content"]:
+    contents = {str(row["case"]): row["content"] for row in scored}
+
+    def with_readings(case: Case) -> tuple[Case, list[Reading]]:
+        if evaluation.content_hash(case) != contents[case.scan.id]:
             msg = (
                 f"{case.scan.id}: its image or lesion changed since it was scored. "
                 "Bring the old files back, or run again with --overwrite."
@@ -194,7 +204,10 @@ def _saved(
             maps.read_score(folder, job.label, case.scan.id),
             maps.read_own_mask(folder, job.label, case.scan.id),
         )
-        yield case, [read(case.scan, prediction, v, thresholds) for v in job.variants]
+        found = [read(case.scan, prediction, v, thresholds) for v in job.variants]
+        return case, found
+
+    yield from loaded(_pick(job.view.test, [*contents]), with_readings)
 
 
 def _all_predicted(

@@ -7,6 +7,9 @@ from collections.abc import Callable, MutableMapping
 class Stopwatch:
     """Adds laps up by stage and saves the sums after each.
 
+    A stage has the seconds in which it alone held the run up: reading ahead and scoring
+    of the last case, while the method predicts the next, are in those of "predict".
+
     What a killed process did after its last lap is done again and counted once, so that
     a run has the same times however often it was interrupted.
 

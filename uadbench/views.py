@@ -16,6 +16,7 @@ Differs from the paper's code in:
 - A case without lesion keeps its row, with its fullest slice; there, it is dropped.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -23,7 +24,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from uadbench import slices
 from uadbench.errors import check_known
+from uadbench.fingerprints import fingerprint, of_code
 from uadbench.metrics.strata import size_stratum_px
 from uadbench.protocols import Case, Dataset, Lazy, Scan
 from uadbench.slices import resample, weights
@@ -119,12 +122,12 @@ def _largest_slice(case: Case) -> Case:
     lesion = coarsen(case.lesion) >= 0.5
     ignore = None if case.ignore is None else coarsen(case.ignore) >= 0.5
     inside = scan.brain if ignore is None else scan.brain & ~ignore
-    slices = list(scan.slices)
-    area = (lesion & inside).sum(axis=(0, 1))[slices]
+    counted = list(scan.slices)
+    area = (lesion & inside).sum(axis=(0, 1))[counted]
     # A case without lesion keeps its row: its fullest slice stands for it.
-    fullest = inside.sum(axis=(0, 1))[slices]
+    fullest = inside.sum(axis=(0, 1))[counted]
     index = int(np.argmax(area if area.any() else fullest))
-    chosen, pixels = slices[index], int(area[index])
+    chosen, pixels = counted[index], int(area[index])
     return Case(
         scan=replace(scan, slices=(chosen,)),
         lesion=lesion,
@@ -157,4 +160,15 @@ def _square(scan: Scan, size: int) -> tuple[Resample, float, NDArray[np.float64]
 
 def _map(change: Callable[[Old], New], items: Lazy[Old]) -> Lazy[New]:
     position = {name: i for i, name in enumerate(items.ids)}
-    return Lazy(items.ids, lambda name: change(items[position[name]]), items.subjects)
+
+    def renamed(name: str) -> str:
+        before = items.fingerprint(name)
+        code = of_code(slices, sys.modules[__name__])
+        return before and fingerprint(before, change.__name__, code)
+
+    return Lazy(
+        items.ids,
+        lambda name: change(items[position[name]]),
+        items.subjects,
+        renamed,
+    )

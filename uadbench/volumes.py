@@ -3,10 +3,11 @@
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import nibabel as nib
 import numpy as np
+from isal.igzip_lib import IsalError
 from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import (
     OrientationError,
@@ -20,14 +21,18 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import DTypeLike, NDArray
 
 from uadbench.errors import DataError
+from uadbench.packed import is_packed, read_header, unpacking, write_packed
 from uadbench.protocols import Scan
+
+Kind = TypeVar("Kind", bound=np.generic)
 
 # Affines that went through another tool differ in the last digits of a float32.
 AFFINE_TOLERANCE = 1e-3
-UNREADABLE = (
+UNREADABLE: tuple[type[Exception], ...] = (
     OSError,
     EOFError,
     zlib.error,
+    IsalError,  # type: ignore[assignment]  # its stub forgets that it is a class
     ImageFileError,
     HeaderDataError,
     OrientationError,
@@ -79,8 +84,9 @@ class Opened:
         """
         path = self.path
         try:
-            canonical = nib.funcs.as_closest_canonical(self.image)
-            voxels = canonical.get_fdata(dtype=np.float32, caching="unchanged")
+            with unpacking(self.image, path) as image:
+                canonical = nib.funcs.as_closest_canonical(image)
+                voxels = canonical.get_fdata(dtype=np.float32, caching="unchanged")
         except UNREADABLE as error:
             msg = f"{path}: cannot be read to its end ({error}). Copy the file again."
             raise DataError(msg) from None
@@ -127,7 +133,7 @@ def read_volume(path: Path) -> tuple[NDArray[np.float32], Grid]:
         DataError: as `open_volume` and `Opened.values`.
     """
     opened = open_volume(path)
-    return np.ascontiguousarray(opened.values()), opened.grid
+    return _in_rows(opened.values()), opened.grid
 
 
 def read_mask(path: Path) -> tuple[NDArray[np.bool_], Grid]:
@@ -137,7 +143,7 @@ def read_mask(path: Path) -> tuple[NDArray[np.bool_], Grid]:
         DataError: as `read_volume`.
     """
     opened = open_volume(path)
-    return np.ascontiguousarray(opened.values() > 0), opened.grid
+    return _in_rows(opened.values() > 0), opened.grid
 
 
 def grid_gap(found: Grid, grid: Grid, owner: str) -> str | None:
@@ -184,7 +190,10 @@ def write_volume(
     image.set_qform(image.affine, code=0 if _is_sheared(scan.affine) else scan.xform)
     image.header.set_xyzt_units("mm")
     path.parent.mkdir(parents=True, exist_ok=True)
-    nib.loadsave.save(image, path)
+    if is_packed(path):
+        write_packed(image, path)
+    else:
+        nib.loadsave.save(image, path)
 
 
 def _is_sheared(affine: NDArray[np.float64]) -> bool:
@@ -199,7 +208,7 @@ def _open(path: Path) -> nib.nifti1.Nifti1Pair:
         msg = f"{path}: there is no such file.{link}"
         raise DataError(msg)
     try:
-        image = nib.loadsave.load(path)
+        image = read_header(path) if is_packed(path) else nib.loadsave.load(path)
     except UNREADABLE as error:
         reason = str(error).replace(str(path), path.name)
         msg = f"{path}: not a readable NIfTI file ({reason})."
@@ -208,6 +217,18 @@ def _open(path: Path) -> nib.nifti1.Nifti1Pair:
         msg = f"{path}: {type(image).__name__}, but a NIfTI file was expected."
         raise DataError(msg)
     return image
+
+
+def _in_rows(volume: NDArray[Kind]) -> NDArray[Kind]:
+    """Return a volume in numpy's own order in memory.
+
+    Plane by plane: the strides of a whole volume, often powers of two, fill a few lines
+    of the processor's cache and leave the others empty.
+    """
+    rows = np.empty(volume.shape, volume.dtype)
+    for y in range(volume.shape[1]):
+        rows[:, y] = volume[:, y].copy(order="K")
+    return rows
 
 
 def _grid(image: nib.nifti1.Nifti1Pair, path: Path) -> Grid:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from uadbench.ahead import ahead
 from uadbench.errors import DataError, check_known
 from uadbench.volumes import check_on_grid, read_grid
 
@@ -98,10 +99,11 @@ def gather(
         part: tuple(source for source in sources if source.subject in subjects)
         for part, subjects in parts.items()
     }
+    sick = [source for source in members["train"] + members["val"] if source.lesion]
+    found = ahead(sick, Source.healthy_slices)
     healthy = {
-        source.id: problems.attempt(source.healthy_slices) or ()
-        for source in members["train"] + members["val"]
-        if source.lesion
+        source.id: problems.attempt(slices) or ()
+        for source, slices in zip(sick, found, strict=True)
     }
     problems.stop()
     for part in ("train", "val"):

@@ -183,7 +183,11 @@ class Bids:
         def load(name: str) -> Scan:
             return sources[name].scan(self.modality, slices.get(name))
 
-        return Lazy(sources, load, [source.subject for source in members])
+        def name_of(name: str) -> str:
+            return sources[name].fingerprint(self.modality, slices.get(name))
+
+        people = [source.subject for source in members]
+        return Lazy(sources, load, people, name_of)
 
     @cached_property
     def _cohort(self) -> Cohort:

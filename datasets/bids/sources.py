@@ -1,5 +1,6 @@
 """One examination: its files, their checks, and the scan that is made of them."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,13 +8,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from uadbench import packed, volumes
 from uadbench.errors import DataError
+from uadbench.fingerprints import fingerprint, of_code, of_files
 from uadbench.protocols import Scan
 from uadbench.volumes import read_grid, read_mask, read_volume
 
 from .layout import Name, Visit, find
 
 Images = NDArray[np.float32]
+PACKAGES = ("nibabel", "numpy")
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,22 @@ class Source:
             axes=grid.axes,
             xform=grid.xform,
         )
+
+    def fingerprint(
+        self, modalities: tuple[str, ...], slices: tuple[int, ...] | None = None
+    ) -> str:
+        """Return what tells the scan of the same arguments from others; "" if unread.
+
+        That of its lesion mask is in `slices`.
+        """
+        paths = [*self.images, *([self.brain] if self.brain else [])]
+        code = of_code(packed, volumes, sys.modules[__name__], packages=PACKAGES)
+        try:
+            content = of_files(paths)
+        except OSError:
+            # Loading it will say why.
+            return ""
+        return fingerprint(code, content, self.id, modalities, slices, len(paths))
 
     def _image(self) -> Images:
         """Return float32 (C, X, Y, Z)."""

@@ -6,6 +6,7 @@ be without the others.
 """
 
 import hashlib
+import sys
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from uadbench.fingerprints import fingerprint, of_code
 from uadbench.protocols import Card, Case, Lazy, Scan
 
 from .anatomy import draw_anatomy
@@ -82,11 +84,11 @@ class Phantom:
 
     def train(self) -> Lazy[Scan]:
         """Return healthy scans to learn from."""
-        return Lazy(_ids("train", self.n_train), self._healthy)
+        return self._people("train", self.n_train)
 
     def val(self) -> Lazy[Scan]:
         """Return healthy scans of other subjects."""
-        return Lazy(_ids("val", self.n_val), self._healthy)
+        return self._people("val", self.n_val)
 
     def test(self) -> Lazy[Case]:
         """Return one case with a lesion for each further subject."""
@@ -102,6 +104,16 @@ class Phantom:
             "Phantom lesions are simulated: these numbers show that the software "
             "works, and prove nothing about methods on patients.",
         )
+
+    def _people(self, part: str, count: int) -> Lazy[Scan]:
+        ids = _ids(part, count)
+        return Lazy(ids, self._healthy, fingerprint=self._fingerprint)
+
+    def _fingerprint(self, name: str) -> str:
+        """Return what a healthy subject follows from."""
+        package = sys.modules[__package__]
+        code = of_code(package, packages=("nilearn", "numpy", "scipy"))
+        return fingerprint(code, name, self.modality, self.size, self.slices, self.seed)
 
     def _healthy(self, name: str) -> Scan:
         return self._draw(name, None)[0]

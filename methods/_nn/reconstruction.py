@@ -19,7 +19,7 @@ from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
 from uadbench.slices import Slices
 
 from .learning import TrainingOptions, learned
-from .scans import OneModality, SliceOptions, cuts, gather
+from .scans import OneModality, SliceOptions, filled, gather
 from .tensors import arrays_of, in_batches, load_arrays, to_array, to_device
 from .training import Loss, Recipe, Validation, generator_of, new_network, train
 
@@ -162,7 +162,7 @@ class Slicewise(TrainingOptions, SliceOptions):
 
     def _loss(self, scans: Lazy[Scan], ctx: Context, role: str) -> tuple[Loss, int]:
         """Return the loss of the scans' slices, and how many there are."""
-        healthy = gather(cuts(scans, self.taught, self.grid, ctx, self.name, role))
+        healthy = gather(filled(scans, self.taught, self.grid, ctx, self.name, role))
         images, brain = to_device(healthy.images, healthy.brain, ctx.device)
         return self.loss(images, brain), len(images)
 

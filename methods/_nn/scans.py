@@ -1,5 +1,6 @@
 """From scans to the slices that a network learns from."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass as record
 from dataclasses import replace
@@ -10,8 +11,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from uadbench import slices as core_slices
+from uadbench.ahead import loaded
+from uadbench.cache import Pair, cached
 from uadbench.errors import DataError
-from uadbench.protocols import Context, Scan
+from uadbench.fingerprints import fingerprint, of_code
+from uadbench.protocols import Context, Lazy, Scan
 from uadbench.slices import Normalisation, Slices, cut
 
 
@@ -95,13 +100,17 @@ def cuts(
     Raises:
         DataError: at the end, no slice held brain; and as `choose`.
     """
-    filled = False
-    for scan in ctx.monitor.track(scans, f"reading {role} scans", len(scans)):
+
+    def take(scan: Scan) -> tuple[str, Slices] | None:
         chosen = choose(scan)
-        if chosen.slices:
-            slices = grid.cut(chosen)
-            filled = filled or bool(slices.brain.any())
-            yield scan.id, slices
+        return (scan.id, grid.cut(chosen)) if chosen.slices else None
+
+    filled = False
+    taken = loaded(scans, take)
+    for found in ctx.monitor.track(taken, f"reading {role} scans", len(scans)):
+        if found:
+            filled = filled or bool(found[1].brain.any())
+            yield found
     if not filled:
         msg = (
             f"{method}: no healthy slice with brain in {len(scans)} {role} scans. "
@@ -110,13 +119,53 @@ def cuts(
         raise DataError(msg)
 
 
-def gather(scans: Iterable[tuple[str, Slices]]) -> Healthy:
-    """Return the slices with brain of all scans that `cuts` yields."""
-    images, brain = [], []
-    for _, slices in scans:
-        filled = slices.brain.any(axis=(1, 2))
-        images.append(slices.images[filled])
-        brain.append(slices.brain[filled, None])
+def filled(
+    scans: Sequence[Scan],
+    choose: Callable[[Scan], Scan],
+    grid: Grid,
+    ctx: Context,
+    method: str,
+    role: str,
+) -> Sequence[Pair]:
+    """Return images and brain of each scan's slices that hold brain.
+
+    They come from `ctx.cache` where scans, choice, grid and code are those of an
+    earlier call. The arguments and errors are those of `cuts`.
+    """
+
+    def make() -> list[Pair]:
+        return [
+            _with_brain(slices)
+            for _, slices in cuts(scans, choose, grid, ctx, method, role)
+        ]
+
+    name = _name(scans, choose, grid) if ctx.cache else ""
+    if not (ctx.cache and name):
+        return make()
+    return cached(ctx.cache / "slices" / name, make, ctx.monitor)
+
+
+def _with_brain(slices: Slices) -> Pair:
+    holds = slices.brain.any(axis=(1, 2))
+    return slices.images[holds], slices.brain[holds, None]
+
+
+def _name(scans: Sequence[Scan], choose: Callable[[Scan], Scan], grid: Grid) -> str:
+    """Return what tells the slices of some scans from others; "" where unknown."""
+    if not isinstance(scans, Lazy) or not scans:
+        return ""
+    prints = [*loaded(scans.ids, scans.fingerprint)]
+    if not all(prints):
+        return ""
+    # What is chosen of the first is chosen of all: a dataset has the same modalities.
+    modalities = choose(scans[0]).modalities
+    code = of_code(core_slices, sys.modules[__name__])
+    return fingerprint(code, prints, modalities, grid)
+
+
+def gather(scans: Iterable[Pair]) -> Healthy:
+    """Return the slices of all scans, that `filled` returned, as one."""
+    images, brain = zip(*scans, strict=True)
     return Healthy(np.concatenate(images), np.concatenate(brain))
 
 

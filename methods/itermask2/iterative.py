@@ -14,7 +14,7 @@ from uadbench.slices import Normalisation, Slices
 
 from .._nn.learning import TrainingOptions, learned
 from .._nn.networks import UNetOptions
-from .._nn.scans import OneModality, SliceOptions, cuts, gather
+from .._nn.scans import OneModality, SliceOptions, filled, gather
 from .._nn.tensors import (
     arrays_of,
     in_batches,
@@ -168,7 +168,7 @@ class Iterative(TrainingOptions, UNetOptions, OneModality, SliceOptions):
     def _gather(
         self, scans: Lazy[Scan], ctx: Context, role: str
     ) -> tuple[Tensor, Tensor]:
-        healthy = gather(cuts(scans, self.scored, self.grid, ctx, self.name, role))
+        healthy = gather(filled(scans, self.scored, self.grid, ctx, self.name, role))
         return to_device(healthy.images, healthy.brain, ctx.device)
 
     def _fitted(self) -> Learned:

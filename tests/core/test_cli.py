@@ -84,6 +84,38 @@ def test_baseline_itself_needs_no_baseline(call: Call) -> None:
     assert set(json.loads(done.out)) == {"runs/intensity-toy-seed0"}
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), Path("runs/.cache")),
+        (("--output", "elsewhere"), Path("elsewhere/.cache")),
+        (("--cache", "kept"), Path("kept")),
+        (("--no-cache",), None),
+    ],
+    ids=["default", "output", "given", "none"],
+)
+@pytest.mark.parametrize("command", [RUN, COMPARE])
+def test_cache_lies_in_the_output_folder_unless_told_otherwise(
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    words: tuple[str, ...],
+    expected: Path | None,
+) -> None:
+    found = []
+
+    def spy(plan: Plan, *args: Any, **options: Any) -> Any:
+        found.append(plan.cache)
+        return engine_run(plan, *args, **options)
+
+    engine_run = engine.run
+    monkeypatch.setattr(engine, "run", spy)
+    done = call(*command, *words, *(("-d", "toy") if command is COMPARE else ()))
+
+    assert done.status == 0
+    assert set(found) == {expected}
+
+
 def test_failed_baseline_costs_neither_run_nor_report(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,13 @@ def test_slice_of_lazy_is_lazy_and_keeps_subjects() -> None:
     assert list(part) == ["B", "C"]
 
 
+def test_fingerprint_is_that_of_the_item_in_a_part_too() -> None:
+    items = Lazy("abcd", str.upper, fingerprint=lambda name: f"hash of {name}")
+
+    assert items.fingerprint("b") == items[1:3].fingerprint("b") == "hash of b"
+    assert Lazy("abcd", str.upper).fingerprint("b") == ""
+
+
 def test_index_past_the_end_is_an_error() -> None:
     with pytest.raises(IndexError):
         Lazy("ab", str.upper)[2]

@@ -230,3 +230,29 @@ def test_corners_of_a_square_field_stay_where_they_are() -> None:
         first, last = [-0.5, -0.5, 0, 1], [size - 0.5, size - 0.5, 0, 1]
         np.testing.assert_allclose(grid.affine @ first, [-19.5, 34.5, 7, 1])
         np.testing.assert_allclose(grid.affine @ last, [-219.5, 234.5, 7, 1])
+
+
+class Named(Cohort):
+    """A cohort that knows what its scans are made of."""
+
+    def train(self) -> Lazy[Scan]:
+        return Lazy("ab", lambda _: self._case.scan, fingerprint=str.upper)
+
+
+def test_fingerprint_of_a_changed_scan_is_another_one_and_its_own() -> None:
+    dataset = Named(Case(make_scan(), np.zeros((128, 128, 4), bool)))
+
+    plain, coarse = view(dataset, "volume"), view(dataset, "itermask2-2d")
+
+    assert plain.train.fingerprint("a") == "A"
+    found = {coarse.train.fingerprint(name) for name in "ab"}
+    assert len(found - {"A", "B", ""}) == 2
+    assert coarse.train.fingerprint("a") == view(
+        dataset, "itermask2-2d"
+    ).train.fingerprint("a")
+
+
+def test_changed_scan_of_unknown_content_stays_unknown() -> None:
+    dataset = Cohort(Case(make_scan(), np.zeros((128, 128, 4), bool)))
+
+    assert view(dataset, "itermask2-2d").train.fingerprint("sub-1_ses-a") == ""

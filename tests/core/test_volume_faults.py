@@ -61,6 +61,13 @@ def cut_to(fraction: float) -> Damage:
     return damage
 
 
+def with_another_checksum(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    # A gzip file ends with the sum and the size of what it holds, 4 bytes each.
+    content[-8] ^= 1
+    path.write_bytes(content)
+
+
 def as_folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
@@ -100,6 +107,7 @@ HEADER_FAULTS: dict[str, tuple[Damage, str]] = {
 }
 VOXEL_FAULTS: dict[str, tuple[Damage, str]] = {
     "cut": (cut_to(0.9), "cannot be read to its end"),
+    "checksum": (with_another_checksum, "cannot be read to its end (CRC check failed"),
     "NaN": (with_voxel(np.nan), "1 voxels are NaN or infinite"),
     "infinite": (with_voxel(np.inf), "1 voxels are NaN or infinite"),
 }
@@ -138,6 +146,18 @@ def test_a_truncated_plain_file_is_found_when_read(sound: Path) -> None:
 
     with pytest.raises(DataError, match=r"plain\.nii: cannot be read to its end"):
         read_volume(plain)
+
+
+def test_a_packed_file_with_garbage_inside_is_found_when_read(tmp_path: Path) -> None:
+    path = save(tmp_path / "large.nii.gz", noise((80, 80, 80)))
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 1000] = bytes([255]) * 1000
+    path.write_bytes(content)
+
+    assert read_grid(path).shape == (80, 80, 80)
+    with pytest.raises(DataError, match=r"large\.nii\.gz: cannot be read to its end"):
+        read_volume(path)
 
 
 def test_another_image_format_is_refused(tmp_path: Path) -> None:

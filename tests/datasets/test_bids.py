@@ -265,3 +265,58 @@ def test_a_control_has_no_lesion(ten: Folder) -> None:
     assert control.read_lesion().shape == SHAPE
     assert not control.read_lesion().any()
     assert control.healthy_slices() == (1, 2, 3, 4)
+
+
+def prints(dataset: Bids) -> dict[str, str]:
+    parts = (dataset.train(), dataset.val())
+    return {name: part.fingerprint(name) for part in parts for name in part.ids}
+
+
+def test_each_healthy_scan_has_a_fingerprint_of_its_own(ten: Folder) -> None:
+    found = prints(Bids(root=ten.root))
+
+    assert len(set(found.values())) == len(found) == 8
+    assert found == prints(Bids(root=ten.root))
+
+
+@pytest.mark.parametrize("options", [{"modality": ("T1w",)}, {"brain": "nonzero"}])
+def test_other_options_give_other_fingerprints(
+    folder: Folder, options: dict[str, Any]
+) -> None:
+    for number in range(4):
+        folder.add(f"sub-{number}", images=("FLAIR", "T1w"))
+
+    before, after = (
+        prints(Bids(root=folder.root)),
+        prints(Bids(root=folder.root, **options)),
+    )
+
+    assert before.keys() == after.keys()
+    assert set(before.values()).isdisjoint(after.values())
+
+
+@pytest.mark.parametrize("what", ["image", "brain", "lesion"])
+def test_fingerprint_follows_the_files(four: Folder, what: str) -> None:
+    before = prints(Bids(root=four.root))
+    subject, *others = before
+    path = {
+        "image": four.image(subject),
+        "brain": four.mask(subject, BRAIN),
+        "lesion": four.mask(subject),
+    }[what]
+    voxels = np.asarray(nib.nifti1.Nifti1Image.from_filename(path).dataobj).copy()
+    # In the middle of the brain, one slice above the lesion.
+    voxels[5, 6, 3] = 1 if what == "lesion" else 0
+    four.save(path, voxels)
+
+    after = prints(Bids(root=four.root))
+
+    assert after[subject] != before[subject]
+    assert [after[name] for name in others] == [before[name] for name in others]
+
+
+def test_file_that_is_gone_has_no_fingerprint(four: Folder) -> None:
+    train = Bids(root=four.root).train()
+    four.image(train.ids[0]).unlink()
+
+    assert train.fingerprint(train.ids[0]) == ""

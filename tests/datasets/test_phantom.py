@@ -231,3 +231,31 @@ def test_importing_the_class_does_not_import_nilearn(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=False)
 
     assert done.returncode == 0
+
+
+def test_fingerprint_tells_healthy_subjects_apart() -> None:
+    dataset = Phantom(n_train=3, n_val=2)
+    train, val = dataset.train(), dataset.val()
+
+    found = [*map(train.fingerprint, train.ids), *map(val.fingerprint, val.ids)]
+
+    assert len(set(found)) == 5
+    assert [*map(Phantom(n_train=9).train().fingerprint, train.ids)] == found[:3]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Phantom(seed=1),
+        Phantom(size=32),
+        Phantom(slices=3),
+        Phantom(modality=("FLAIR",)),
+        Phantom(modality=("T2", "FLAIR")),
+    ],
+)
+def test_fingerprint_follows_every_option_that_shapes_a_healthy_scan(
+    other: Phantom,
+) -> None:
+    one = Phantom().train()
+
+    assert other.train().fingerprint(one.ids[0]) != one.fingerprint(one.ids[0])

@@ -1,11 +1,21 @@
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from uadbench.cache import Pair
 from uadbench.errors import DataError
-from uadbench.methods._nn.scans import Grid, cuts, gather, one_modality, with_modalities
+from uadbench.methods._nn.scans import (
+    Grid,
+    filled,
+    gather,
+    one_modality,
+    with_modalities,
+)
 from uadbench.protocols import Context, Lazy, Scan
 
 GRID = Grid(32, 192.0, "median")
@@ -20,7 +30,7 @@ def test_all_slices_that_count_are_gathered(
 ) -> None:
     two = [scan("a", slices=(0, 2)), scan("b", slices=(1,))]
 
-    healthy = gather(cuts(two, same, GRID, Context(), "toy", "training"))
+    healthy = gather(filled(two, same, GRID, Context(), "toy", "training"))
 
     assert healthy.images.shape == healthy.brain.shape == (3, 1, 32, 32)
     assert healthy.images.dtype == np.float32
@@ -37,17 +47,112 @@ def test_slices_without_brain_are_left_out(scan: Callable[..., Scan]) -> None:
     brain[18, 20, 1] = True
 
     scans = [replace(whole, brain=brain)]
-    healthy = gather(cuts(scans, same, GRID, Context(), "toy", "training"))
+    healthy = gather(filled(scans, same, GRID, Context(), "toy", "training"))
 
     assert len(healthy.images) == 1
     assert healthy.brain.any()
 
 
 def test_no_healthy_slice_is_an_error_that_says_so(scan: Callable[..., Scan]) -> None:
-    empty = cuts([scan("a", slices=())], same, GRID, Context(), "toy", "validation")
+    empty = [scan("a", slices=())]
 
     with pytest.raises(DataError, match=r"toy: no healthy slice .* in 1 validation"):
-        gather(empty)
+        filled(empty, same, GRID, Context(), "toy", "validation")
+
+
+class Counted:
+    """Scans that count how often each is loaded; the content of one may change."""
+
+    def __init__(self, scan: Callable[..., Scan], names: str = "abc") -> None:
+        self.scan, self.loads, self.content = scan, Counter[str](), dict.fromkeys(names)
+        self.lazy = Lazy(names, self.load, fingerprint=self.fingerprint)
+
+    def load(self, name: str) -> Scan:
+        self.loads[name] += 1
+        return self.scan(self.content[name] or name, channels=2)
+
+    def fingerprint(self, name: str) -> str:
+        return f"{name} {self.content[name]}"
+
+    def filled(
+        self, ctx: Context, grid: Grid = GRID, modality: str = "T1w"
+    ) -> Sequence[Pair]:
+        def choose(scan: Scan) -> Scan:
+            return one_modality(scan, "toy", modality)
+
+        return filled(self.lazy, choose, grid, ctx, "toy", "training")
+
+
+def same_pairs(one: Sequence[Pair], other: Sequence[Pair]) -> bool:
+    return len(one) == len(other) and all(
+        np.array_equal(a, b)
+        for first, second in zip(one, other, strict=True)
+        for a, b in zip(first, second, strict=True)
+    )
+
+
+@pytest.fixture
+def counted(scan: Callable[..., Scan]) -> Counted:
+    return Counted(scan)
+
+
+def test_a_second_call_takes_the_slices_from_the_cache(
+    counted: Counted, tmp_path: Path
+) -> None:
+    ctx = Context(cache=tmp_path / ".cache")
+    fresh = counted.filled(Context())
+    first = counted.filled(ctx)
+    counted.loads.clear()
+
+    second = counted.filled(ctx)
+
+    # The first scan tells what the method chooses.
+    assert counted.loads == {"a": 1}
+    assert same_pairs(first, fresh)
+    assert same_pairs(second, fresh)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"grid": Grid(48, 192.0, "median")},
+        {"grid": Grid(32, 200.0, "median")},
+        {"grid": Grid(32, 192.0, "p90")},
+        {"modality": "FLAIR"},
+    ],
+    ids=["size", "field", "normalisation", "modality"],
+)
+def test_other_options_give_their_own_slices(
+    counted: Counted, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    ctx = Context(cache=tmp_path)
+    counted.filled(ctx)
+
+    found = counted.filled(ctx, **options)
+
+    assert same_pairs(found, counted.filled(Context(), **options))
+    assert not same_pairs(found, counted.filled(Context()))
+
+
+def test_a_scan_that_changed_is_read_again(counted: Counted, tmp_path: Path) -> None:
+    ctx = Context(cache=tmp_path)
+    before = counted.filled(ctx)
+    counted.content["b"] = "other"
+
+    after = counted.filled(ctx)
+
+    assert same_pairs(after, counted.filled(Context()))
+    assert not same_pairs(after, before)
+
+
+def test_scans_of_unknown_content_are_not_cached(
+    scan: Callable[..., Scan], tmp_path: Path
+) -> None:
+    unknown = Lazy("ab", scan)
+
+    filled(unknown, same, GRID, Context(cache=tmp_path), "toy", "training")
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_chosen_modalities_are_gathered_in_their_order(
@@ -58,7 +163,7 @@ def test_chosen_modalities_are_gathered_in_their_order(
 
     two = scan("a", channels=2)
 
-    healthy = gather(cuts([two], turned, GRID, Context(), "toy", "training"))
+    healthy = gather(filled([two], turned, GRID, Context(), "toy", "training"))
 
     assert healthy.brain.shape == (3, 1, 32, 32)
     np.testing.assert_array_equal(healthy.images, GRID.cut(two).images[:, ::-1])

@@ -1,0 +1,116 @@
+"""Slices of many scans in two files, mapped into memory instead of made again."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+from isal.isal_zlib import crc32
+from numpy.typing import NDArray
+
+from uadbench.errors import OutputError, UsageError
+from uadbench.files import read_json, write_json
+from uadbench.protocols import Monitor
+
+# Of one scan: images, float32 (N, C, S, S), and brain, bool (N, 1, S, S).
+Pair = tuple[NDArray[np.float32], NDArray[np.bool_]]
+FILES = ("images.npy", "brain.npy")
+UNUSABLE = (OSError, UsageError, ValueError, KeyError, TypeError)
+
+
+def cached(
+    folder: Path, make: Callable[[], list[Pair]], monitor: Monitor
+) -> Sequence[Pair]:
+    """Return what a folder holds of an earlier call, or else make it and store it.
+
+    Nothing that is wrong with the folder ends the work: what is damaged is made again,
+    and without room, or beside another process that writes the same, nothing is stored.
+
+    Args:
+        folder: its name says what is stored; it may not be there.
+        make: returns one pair for each scan, at least one slice in all.
+        monitor: told that nothing could be stored.
+    """
+    found = _mapped(folder)
+    if found is not None:
+        return found
+    made = make()
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock"), blocking=False):
+            _store(folder, made)
+    except Timeout:
+        return made
+    except (OSError, OutputError) as error:
+        monitor.warn(
+            f"warning: slices are not kept for the next run ({error}). Make room, or "
+            "give another --cache."
+        )
+        return made
+    return _mapped(folder) or made
+
+
+def _store(folder: Path, pairs: Sequence[Pair]) -> None:
+    """Write a folder, all or nothing."""
+    part = folder.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    try:
+        for name, arrays in zip(FILES, zip(*pairs, strict=True), strict=True):
+            _save(part / name, arrays)
+        sums = {name: _checksum(part / name) for name in FILES}
+        counts = [len(images) for images, _ in pairs]
+        write_json(part / "content.json", {"counts": counts, "sums": sums})
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _save(path: Path, arrays: Sequence[NDArray[Any]]) -> None:
+    """Write arrays as if they were one, without a copy of all in memory."""
+    first = arrays[0]
+    header = {
+        "descr": np.lib.format.dtype_to_descr(first.dtype),
+        "fortran_order": False,
+        "shape": (sum(map(len, arrays)), *first.shape[1:]),
+    }
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for array in arrays:
+            file.write(np.ascontiguousarray(array).data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _mapped(folder: Path) -> list[Pair] | None:
+    """Return what a folder holds; None, and no folder, where it is not sound."""
+    if not folder.is_dir():
+        return None
+    try:
+        content = read_json(folder / "content.json")
+        _check(folder, content["sums"])
+        # Copy on write: torch warns of arrays that it could not write to.
+        images, brain = (np.load(folder / name, mmap_mode="c") for name in FILES)
+        ends = np.cumsum(content["counts"])[:-1]
+        return list(zip(_split(images, ends), _split(brain, ends), strict=True))
+    except UNUSABLE:
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+
+
+def _check(folder: Path, sums: object) -> None:
+    if sums != {name: _checksum(folder / name) for name in FILES}:
+        msg = "another checksum"
+        raise ValueError(msg)
+
+
+def _split(array: NDArray[Any], ends: Iterable[int]) -> list[NDArray[Any]]:
+    return np.split(np.asarray(array), [int(end) for end in ends])
+
+
+def _checksum(path: Path) -> int:
+    return crc32(np.memmap(path, np.uint8, "r"))
