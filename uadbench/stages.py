@@ -14,6 +14,7 @@ from uadbench.calibration import Healthy, Labelled, calibrate, own_mask
 from uadbench.checkpoints import FileCheckpoint, load_arrays, save_arrays
 from uadbench.checks import check_scan
 from uadbench.errors import ContractError, DataError
+from uadbench.kinds import LESION
 from uadbench.modalities import scored_modality
 from uadbench.oracle import candidates
 from uadbench.plans import Job
@@ -21,7 +22,7 @@ from uadbench.prediction import Failure, Success, predict_cases
 from uadbench.protocols import Case, Context, Lazy, Prediction, Scan
 from uadbench.specs import Spec
 from uadbench.summary import Pool
-from uadbench.thresholds import LESION, Threshold
+from uadbench.thresholds import Threshold
 from uadbench.timing import Stopwatch
 from uadbench.variants import Reading, Variant, read
 
