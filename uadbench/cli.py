@@ -21,6 +21,7 @@ from uadbench.arguments import (
     shared_options,
 )
 from uadbench.authors import check, new
+from uadbench.bench.command import bench
 from uadbench.console import drop_output
 from uadbench.errors import INTERRUPTED, UadbenchError
 from uadbench.evaluate.command import evaluate
@@ -167,7 +168,7 @@ def report(
     return _report(outcomes, output or folders[0] / "report", shared, options)
 
 
-for command in (evaluate, list_known, info, check, new):
+for command in (evaluate, bench, list_known, info, check, new):
     app.add_command(command)
 
 
