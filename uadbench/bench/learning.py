@@ -110,8 +110,8 @@ def _figure(
     timing: Timing | None,
     rates: Mapping[str, float],
 ) -> Figure:
-    name, batch = f"training, {label}", getattr(method, "batch", None)
-    if not isinstance(batch, int):
+    name, batch = f"training, {label}", getattr(method, "batch", 0)
+    if not batch:
         return missing(name, UNIT, "no option 'batch' tells the slices of a step")
     if timing is None:
         return missing(name, UNIT, f"it ended within {WARM_UP} steps, the warm-up")

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import count as numbers
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +95,7 @@ def _iterations(
 
 def _until(end: float, scan: Scan) -> Iterator[Scan]:
     """Yield a scan under other names until a time has come, but some times at least."""
-    for number in numbers():
-        if number >= AT_LEAST and time.perf_counter() >= end:
-            return
+    number = 0
+    while number < AT_LEAST or time.perf_counter() < end:
         yield replace(scan, id=f"test{number}")
+        number += 1
