@@ -91,13 +91,17 @@ def predict(
     todo = _pick(job.view.test, [n for n in job.view.test.ids if n not in rows])
     outcomes = predict_cases(job.method, job.label, todo, ctx.child("predict"))
     total, done = len(job.view.test), len(rows)
+    table = files.GrowingRows(path, rows.values())
     try:
         for outcome in ctx.monitor.track(outcomes, "predict", total, done):
             watch.lap("predict")
             row = _settle(outcome, job, folder, ctx, thresholds)
             rows[row["case"]] = row
-            files.write_rows(path, [rows[n] for n in job.view.test.ids if n in rows])
+            table.add(row)
             watch.lap("score")
+        if len(rows) > done:
+            # They came as they were ready, failed ones and those of a resumed run last.
+            files.write_rows(path, [rows[name] for name in job.view.test.ids])
     except ContractError:
         # A method that miscounts has put its predictions on other cases' rows.
         path.unlink(missing_ok=True)
