@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 __version__: str
 
-if not TYPE_CHECKING:
+if not TYPE_CHECKING:  # pragma: no branch
 
     def __getattr__(name: str) -> str:
         """Return the version, when it is asked for: to look it up takes a while."""

@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
+
+import uadbench
 
 HEAVY = (
     "jinja2",
@@ -53,3 +56,8 @@ def test_help_and_list_import_nothing_heavy(words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("command", ["run", "compare", "evaluate", "report", "info"])
 def test_help_of_a_command_imports_nothing_heavy(command: str) -> None:
     assert not imported_by(command, "--help") & set(HEAVY)
+
+
+def test_the_package_knows_its_version_and_nothing_else() -> None:
+    assert uadbench.__version__ == version("uadbench")
+    assert not hasattr(uadbench, "__author__")
