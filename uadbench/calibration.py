@@ -7,17 +7,13 @@ import numpy as np
 
 from uadbench.errors import DataError
 from uadbench.evaluation import scored_voxels
+from uadbench.kinds import FIXED, FPR, LESION, OWN, QUANTILE
 from uadbench.metrics import ScoreCurve
 from uadbench.oracle import Counts, best, candidates, counts_at
 from uadbench.postprocess import Pipeline, Processing
 from uadbench.protocols import Case, Scan
 from uadbench.specs import Spec
 from uadbench.thresholds import (
-    FIXED,
-    FPR,
-    LESION,
-    OWN,
-    QUANTILE,
     SUPERVISION,
     Mask,
     Scores,

@@ -6,13 +6,11 @@ import re
 import signal
 import sys
 import warnings
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rich_click as click
 
-from uadbench import __version__
 from uadbench.arguments import (
     ONE_DATASET,
     SEVERAL_DATASETS,
@@ -23,11 +21,12 @@ from uadbench.arguments import (
     shared_options,
 )
 from uadbench.authors import check, new
+from uadbench.bench.command import bench
 from uadbench.console import drop_output
 from uadbench.errors import INTERRUPTED, UadbenchError
 from uadbench.evaluate.command import evaluate
+from uadbench.installed import info, list_known
 from uadbench.printing import json_text
-from uadbench.registry import KINDS, listings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +45,7 @@ EPILOG = (
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="uadbench")
+@click.version_option(package_name="uadbench", prog_name="uadbench")
 def app() -> None:
     """Unsupervised anomaly detection on brain MRI: train, predict, score, report."""
 
@@ -169,77 +168,7 @@ def report(
     return _report(outcomes, output or folders[0] / "report", shared, options)
 
 
-@app.command("list")
-@click.argument(
-    "kinds", nargs=-1, metavar="[methods|datasets|reports|thresholds|postprocess]..."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_known(kinds: tuple[str, ...], as_json: bool) -> int:
-    """List what is installed, thresholds and post-processing; imports no plugin."""
-    from uadbench import postprocess, thresholds
-    from uadbench.errors import check_known
-
-    steps = {"thresholds": thresholds.KINDS, "postprocess": postprocess.KINDS}
-    plugins = {kind: listings(kind) for kind in KINDS}
-    known: dict[str, list[dict[str, str]]] = {
-        kind: [{"name": e.name, "package": e.package} for e in entries]
-        for kind, entries in plugins.items()
-    } | {
-        kind: [{"name": step.usage, "help": step.help} for step in found.values()]
-        for kind, found in steps.items()
-    }
-    for kind in kinds:
-        check_known("list", kind, known)
-    chosen = {kind: known[kind] for kind in kinds or known}
-    for plugin in (e for k in KINDS if k in chosen for e in plugins[k] if e.lost):
-        click.echo(f"warning: {plugin}: no module '{plugin.lost}'.", err=True)
-    if as_json:
-        _print_json(chosen)
-        return 0
-    for kind, entries in chosen.items():
-        click.echo(f"{kind}:")
-        for entry in entries:
-            ours = entry.get("package", "uadbench") == "uadbench"
-            more = entry.get("help", "" if ours else f"(from {entry['package']})")
-            click.echo(f"  {entry['name']:<22} {more}".rstrip())
-    click.echo("More of a plugin: uadbench info NAME")
-    return 0
-
-
-@app.command()
-@click.argument("name")
-@click.option(
-    "--cost",
-    is_flag=True,
-    help="Measure a method's parameters, operations and seconds for a slice.",
-)
-@click.option("--preset", help="Measure this one; default: all.")
-@click.option("--device", default="auto", show_default=True, help="To measure on.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def info(name: str, cost: bool, preset: str | None, device: str, as_json: bool) -> int:
-    """Tell about a method, a dataset or a report: reference, presets, options."""
-    from uadbench import describing
-
-    if preset is not None and not cost:
-        msg = "--preset chooses what --cost measures: give both."
-        raise click.UsageError(msg)
-    described = describing.describe(name)
-    if cost:
-        from uadbench import cost as costs
-
-        found = costs.describe(name, preset, device, partial(click.echo, err=True))
-        described = [{**p, "cost": found} for p in described if p["kind"] == "methods"]
-    if as_json:
-        _print_json(described)
-        return 0
-    for plugin in described:
-        describing.show(plugin)
-        if cost:
-            costs.show(plugin["cost"])
-    return 0
-
-
-for command in (evaluate, check, new):
+for command in (evaluate, bench, list_known, info, check, new):
     app.add_command(command)
 
 

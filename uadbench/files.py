@@ -3,10 +3,11 @@
 import csv
 import errno
 import hashlib
+import io
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -57,11 +58,44 @@ def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str] = ()) -> 
 
     def write(file: Path) -> None:
         with _open(file, "w") as handle:
-            table = csv.DictWriter(handle, names, restval="", lineterminator="\n")
+            table = _table(handle, names)
             table.writeheader()
             table.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
 
     write_atomically(path, write)
+
+
+class GrowingRows:
+    """A CSV of rows that come one by one, each on disk when it is added.
+
+    A row goes to the end of the file, so that the last takes as long as the first. Only
+    one with new columns has all written anew. A process that is killed leaves part of a
+    line at most, which `read_rows` passes over.
+
+    Args:
+        path: of the CSV.
+        rows: that are kept from an earlier file; written with the first that is added.
+    """
+
+    def __init__(self, path: Path, rows: Iterable[Row]) -> None:
+        self._path = path
+        self._rows = list(rows)
+        self._columns: list[str] = []
+
+    def add(self, row: Row) -> None:
+        """Write one row more.
+
+        Raises:
+            OutputError: the disk is full, or the folder cannot be written.
+        """
+        self._rows.append(row)
+        if row.keys() <= set(self._columns):
+            with saving(self._path), _open(self._path, "a") as handle:
+                cells = {name: _cell(value) for name, value in row.items()}
+                _table(handle, self._columns).writerow(cells)
+            return
+        write_rows(self._path, self._rows)
+        self._columns = list(dict.fromkeys(key for row in self._rows for key in row))
 
 
 def read_rows(path: Path) -> list[dict[str, object]]:
@@ -69,10 +103,13 @@ def read_rows(path: Path) -> list[dict[str, object]]:
     if not path.is_file():
         return []
     with _open(path, "r") as handle:
-        return [
-            {key: text if is_text(key) else _value(text) for key, text in row.items()}
-            for row in csv.DictReader(handle)
-        ]
+        text = handle.read()
+    # A process that was killed while it added a row has left part of a line.
+    whole = io.StringIO(text[: text.rfind("\n") + 1], newline="")
+    return [
+        {key: text if is_text(key) else _value(text) for key, text in row.items()}
+        for row in csv.DictReader(whole)
+    ]
 
 
 def short_hash(words: str) -> str:
@@ -160,6 +197,10 @@ def _finite(content: object) -> object:
     if isinstance(content, float) and not np.isfinite(content):
         return None
     return content
+
+
+def _table(handle: IO[str], names: Sequence[str]) -> "csv.DictWriter[str]":
+    return csv.DictWriter(handle, names, restval="", lineterminator="\n")
 
 
 def _cell(value: object) -> object:

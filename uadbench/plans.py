@@ -10,10 +10,11 @@ from uadbench import environment, members, options, registry
 from uadbench.checks import check_view
 from uadbench.errors import DataError, UsageError, check_known
 from uadbench.files import short_hash
+from uadbench.kinds import LESION
 from uadbench.postprocess import Pipeline
 from uadbench.protocols import Method
 from uadbench.specs import Spec
-from uadbench.thresholds import LESION, strategies
+from uadbench.thresholds import strategies
 from uadbench.variants import Variant, variants
 from uadbench.views import PROTOCOLS, SLICE_MAX, View, view
 

@@ -13,53 +13,19 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from uadbench.kinds import STEPS
 from uadbench.protocols import Scan
-from uadbench.specs import Kind, Spec, parse
+from uadbench.specs import Spec, parse
 
 Score = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 # Scores that a median holds in memory.
 AT_ONCE = 10_000_000
 
-KINDS = {
-    kind.name: kind
-    for kind in (
-        Kind(
-            "erode",
-            "Nothing is abnormal within MM of the brain's surface, where residuals of "
-            "skull and partial volume lie; the lesion volume lost there is reported.",
-            parameter="MM",
-            low=0,
-        ),
-        Kind(
-            "median",
-            "Median of the brain's scores in a cube of VOXELS a side, an odd number.",
-            parameter="VOXELS",
-            low=2,
-            high=100,
-            whole=True,
-            odd=True,
-        ),
-        Kind(
-            "min-volume",
-            "Components of a mask smaller than MM3 are removed.",
-            parameter="MM3",
-            low=0,
-        ),
-        Kind(
-            "largest",
-            "Only the K largest components of a mask are kept.",
-            parameter="K",
-            low=0,
-            whole=True,
-        ),
-    )
-}
-
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Steps in the order of `KINDS`; without any, maps and masks stay as they are."""
+    """Steps in the order of `STEPS`; without any, maps and masks stay as they are."""
 
     steps: tuple[Spec, ...] = ()
 
@@ -74,8 +40,8 @@ class Pipeline:
             UsageError: a step is unknown or has no valid number.
         """
         words = [word for word in text.split(",") if word.strip()]
-        steps = [parse("--postprocess", word, KINDS) for word in words]
-        return cls(tuple(sorted(steps, key=lambda step: list(KINDS).index(step.name))))
+        steps = [parse("--postprocess", word, STEPS) for word in words]
+        return cls(tuple(sorted(steps, key=lambda step: list(STEPS).index(step.name))))
 
     def __str__(self) -> str:
         return ",".join(map(str, self.steps))

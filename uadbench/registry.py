@@ -2,11 +2,12 @@
 
 import warnings
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from uadbench.errors import ContractError, check_known
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Kind = Literal["methods", "datasets", "reports"]
 KINDS: tuple[Kind, ...] = ("methods", "datasets", "reports")
@@ -26,7 +27,7 @@ class Listing:
     kind: Kind
     name: str
     package: str
-    entry: EntryPoint
+    entry: "EntryPoint"
 
     def __str__(self) -> str:
         return f"{self.kind}: '{self.name}' of package '{self.package}'"
@@ -34,6 +35,8 @@ class Listing:
     @property
     def lost(self) -> str:
         """The module that it should be in, if there is none; imports nothing."""
+        from importlib.util import find_spec
+
         try:
             module = self.entry.module.partition(".")[0]
             return "" if find_spec(module) else module
@@ -46,6 +49,8 @@ def listings(kind: Kind) -> list[Listing]:
 
     Where two packages give one name, ours wins, then the first; a warning names both.
     """
+    from importlib.metadata import entry_points
+
     found: dict[str, Listing] = {}
     entries = [
         Listing(kind, entry.name, _package(entry), entry)
@@ -90,7 +95,7 @@ def load(kind: Kind, name: str) -> Any:
     return plugin
 
 
-def _package(entry: EntryPoint) -> str:
+def _package(entry: "EntryPoint") -> str:
     """Return the package that an entry point is of, "?" if it does not say."""
     # A package that is half removed has lost its name.
     return (entry.dist.name if entry.dist else None) or "?"

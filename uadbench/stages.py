@@ -16,6 +16,7 @@ from uadbench.calibration import Healthy, Labelled, calibrate, own_mask
 from uadbench.checkpoints import FileCheckpoint, load_arrays, save_arrays
 from uadbench.checks import check_scan
 from uadbench.errors import ContractError, DataError
+from uadbench.kinds import LESION
 from uadbench.modalities import scored_modality
 from uadbench.oracle import candidates
 from uadbench.plans import Job
@@ -23,7 +24,7 @@ from uadbench.prediction import Failure, Success, predict_cases
 from uadbench.protocols import Case, Context, Lazy, Prediction, Scan
 from uadbench.specs import Spec
 from uadbench.summary import Pool
-from uadbench.thresholds import LESION, Threshold
+from uadbench.thresholds import Threshold
 from uadbench.timing import Stopwatch
 from uadbench.variants import Reading, Variant, read
 
@@ -92,11 +93,12 @@ def predict(
     todo = _pick(job.view.test, [n for n in job.view.test.ids if n not in rows])
     outcomes = predict_cases(job.method, job.label, todo, ctx.child("predict"))
     total, done = len(job.view.test), len(rows)
+    table = files.GrowingRows(path, rows.values())
 
     def settle(outcome: Success | Failure) -> None:
         row = _settle(outcome, job, folder, ctx, thresholds)
         rows[row["case"]] = row
-        files.write_rows(path, [rows[n] for n in job.view.test.ids if n in rows])
+        table.add(row)
 
     try:
         # The method predicts the next case while the last one is scored and saved.
@@ -106,6 +108,9 @@ def predict(
                 hand_over(outcome)
                 watch.lap("score")
         watch.lap("score")
+        if len(rows) > done:
+            # They came as they were ready, failed ones and those of a resumed run last.
+            files.write_rows(path, [rows[name] for name in job.view.test.ids])
     except ContractError:
         # A method that miscounts has put its predictions on other cases' rows.
         path.unlink(missing_ok=True)

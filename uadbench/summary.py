@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from uadbench.evaluation import Row, overlap, scored_voxels
 from uadbench.inference import intervals, subject_means
+from uadbench.kinds import ORACLE
 from uadbench.metrics import (
     SUBJECT_SCORES,
     Confusion,
@@ -19,7 +20,7 @@ from uadbench.metrics import (
 )
 from uadbench.oracle import Counts, best, candidates, counts_at
 from uadbench.protocols import Case
-from uadbench.thresholds import ORACLE, SUPERVISION, Threshold
+from uadbench.thresholds import SUPERVISION, Threshold
 from uadbench.variants import Reading, Variant
 
 Grid = NDArray[np.floating]

@@ -12,53 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uadbench.errors import ContractError, DataError
-from uadbench.specs import Kind, Spec, parse, shortest
+from uadbench.kinds import (
+    FIXED,
+    FPR,
+    LESION,
+    ORACLE,
+    ORACLE_CASE,
+    OWN,
+    QUANTILE,
+    THRESHOLDS,
+)
+from uadbench.specs import Spec, parse, shortest
 
 Scores = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 # What a threshold has seen, from nothing to the test labels.
 Supervision = Literal["none", "healthy-val", "lesion-val", "test-oracle"]
 
-FPR, QUANTILE, LESION = "fpr@healthy", "quantile@healthy", "dice@lesion-val"
-FIXED, OWN, ORACLE, ORACLE_CASE = "fixed", "own", "oracle", "oracle-case"
-# Of a float32, as scores are.
-LARGEST = float(np.finfo(np.float32).max)
-KINDS = {
-    kind.name: kind
-    for kind in (
-        Kind(
-            FPR,
-            "At most this fraction of healthy validation voxels is abnormal.",
-            parameter="RATE",
-            low=0,
-            high=1,
-        ),
-        Kind(
-            QUANTILE,
-            "This quantile of the scores of healthy validation voxels.",
-            parameter="Q",
-            low=0,
-            high=1,
-        ),
-        Kind(LESION, "The best mean Dice on labelled validation cases."),
-        Kind(
-            FIXED,
-            "This score, whatever the method's scale.",
-            parameter="SCORE",
-            low=-LARGEST,
-            high=LARGEST,
-        ),
-        Kind(OWN, "The method's own mask; always reported where there is one."),
-        Kind(
-            ORACLE,
-            "The best mean Dice on the test labels: an upper bound, always reported.",
-        ),
-        Kind(
-            ORACLE_CASE,
-            "The best Dice of each test case: an upper bound, always reported.",
-        ),
-    )
-}
 SUPERVISION: dict[str, Supervision] = {
     FPR: "healthy-val",
     QUANTILE: "healthy-val",
@@ -140,7 +110,7 @@ def strategies(words: Sequence[str]) -> tuple[Spec, ...]:
     Raises:
         UsageError: one is unknown, or its number is missing or out of range.
     """
-    asked = (parse("--threshold", word, KINDS) for word in words)
+    asked = (parse("--threshold", word, THRESHOLDS) for word in words)
     chosen = (spec for spec in asked if spec.name not in ALWAYS)
     return tuple(dict.fromkeys([*DEFAULTS, *chosen]))
 

@@ -3,19 +3,22 @@
 import time
 from collections.abc import Callable, MutableMapping
 
+SAVE_EVERY = 1.0
+
 
 class Stopwatch:
-    """Adds laps up by stage and saves the sums after each.
+    """Adds laps up by stage and saves the sums now and then.
 
     A stage has the seconds in which it alone held the run up: reading ahead and scoring
     of the last case, while the method predicts the next, are in those of "predict".
 
     What a killed process did after its last lap is done again and counted once, so that
-    a run has the same times however often it was interrupted.
+    a run has the same times however often it was interrupted, but for a second each.
 
     Args:
         seconds: sums by stage, those of earlier attempts among them; changed in place.
-        save: called after each lap.
+        save: called after a lap, but at most every `SAVE_EVERY` seconds: what it writes
+            may grow with the number of cases.
     """
 
     def __init__(
@@ -23,7 +26,7 @@ class Stopwatch:
     ) -> None:
         self._seconds = seconds
         self._save = save
-        self._last = time.perf_counter()
+        self._last = self._saved = time.perf_counter()
 
     def lap(self, stage: str) -> None:
         """Add the time since the last lap to a stage."""
@@ -31,4 +34,6 @@ class Stopwatch:
         spent = self._seconds.get(stage, 0.0) + now - self._last
         self._seconds[stage] = round(spent, 3)
         self._last = now
-        self._save()
+        if now - self._saved >= SAVE_EVERY:
+            self._saved = now
+            self._save()

@@ -1,7 +1,7 @@
 """Simulated patients on real anatomy, drawn on the fly: nothing is downloaded.
 
 Origin: the tissue maps of the ICBM152 template (2009a, nonlinear, symmetric) that
-    nilearn carries in its package and loads offline through its public functions.
+    nilearn carries in its package.
 Licence: the maps stay in nilearn and no copy of them is part of this package. nilearn
     is BSD-3-Clause; the template is copyright of the McConnell Brain Imaging Centre,
     Montreal Neurological Institute, McGill University, which permits use, copying and

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
+from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -10,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from .fields import CENTRE, Floats, Grid, smooth_noise
 
+MAP = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 COARSE = 2  # mm: resolution of the distance maps
 # mm in the template; a box around lateral and third ventricles
 VENTRICLE_BOX = ((-42, 42), (-52, 36), (-14, 36))
@@ -51,24 +55,45 @@ class Anatomy:
     place: Floats
 
 
+def load_map(name: str) -> tuple[Floats, NDArray[np.float64]]:
+    """Return a map of nilearn's ICBM152 at 1 mm, scaled to at most 1, and its affine.
+
+    Its function for that takes seconds to import, and is asked only where the file is
+    no longer in its place.
+
+    Args:
+        name: "t1", or "gm" or "wm" for the probability of a tissue.
+    """
+    path = Path(str(files("nilearn"))) / "datasets" / "data" / MAP.format(name)
+    if path.is_file():
+        image = nib.nifti1.load(path)
+        values = np.asanyarray(image.dataobj).astype(np.float32)
+        return values / values.max(), image.affine
+    return load_map_by_nilearn(name)
+
+
+def load_map_by_nilearn(name: str) -> tuple[Floats, NDArray[np.float64]]:
+    """Return what `load_map` does, by nilearn's public functions."""
+    from nilearn import datasets
+
+    part = "" if name == "t1" else f"{name}_"
+    image = getattr(datasets, f"load_mni152_{part}template")(resolution=1)
+    return image.get_fdata(dtype=np.float32), image.affine
+
+
 @cache
 def load_template() -> Template:
     """Return the ICBM152 maps inside nilearn, cropped to the brain."""
-    from nilearn import datasets  # takes seconds
-
-    image = datasets.load_mni152_template(resolution=1)
-    inside = image.get_fdata(dtype=np.float32) > 0.2
+    head, affine = load_map("t1")
+    inside = head > 0.2
     box = tuple(
         slice(max(0, part.start - 8), part.stop + 8)
         for part in ndimage.find_objects(inside.astype(np.int8))[0]
     )
     brain = inside[box]
-    origin = image.affine[:3, 3] + [part.start for part in box]
-    del image, inside  # the whole head is large
-    grey, white = (
-        load(resolution=1).get_fdata(dtype=np.float32)[box].copy()
-        for load in (datasets.load_mni152_gm_template, datasets.load_mni152_wm_template)
-    )
+    origin = affine[:3, 3] + [part.start for part in box]
+    del head, inside  # the whole head is large
+    grey, white = (load_map(tissue)[0][box].copy() for tissue in ("gm", "wm"))
     # Outside the brain lies fluid too, where skull-stripping is generous.
     csf = np.clip(1 - grey - white, 0, 1)
     coarse = (slice(None, None, COARSE),) * 3

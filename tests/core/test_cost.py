@@ -7,10 +7,11 @@ import pytest
 import torch
 from pydantic.dataclasses import dataclass
 
-from uadbench import cost
+from uadbench import probes
 from uadbench.checks import check_scan
-from uadbench.cost import SLICE, OneStep, describe, make_scan, measure, show
+from uadbench.cost import describe, measure, show
 from uadbench.errors import DataError, UsageError
+from uadbench.probes import SLICE, OneStep, make_scan
 from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
 
 CHANNELS, PASSES = 4, 3
@@ -181,7 +182,7 @@ def test_what_has_no_cost_is_refused(
         describe(name, preset, "cpu", lambda _: None)
 
 
-@pytest.mark.parametrize(("seconds", "times"), [(0.5, cost.REPEATS), (2.0, 1)])
+@pytest.mark.parametrize(("seconds", "times"), [(0.5, probes.REPEATS), (2.0, 1)])
 def test_what_takes_long_is_timed_once(
     monkeypatch: pytest.MonkeyPatch, seconds: float, times: int
 ) -> None:
@@ -189,7 +190,7 @@ def test_what_takes_long_is_timed_once(
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     done: list[int] = []
 
-    fastest = cost._fastest(lambda: done.append(1))
+    fastest = probes.fastest(lambda: done.append(1))
 
     assert (fastest, len(done)) == (seconds, times)
 
@@ -201,7 +202,7 @@ def test_loops_without_operations_are_not_told_of() -> None:
     assert monitor.flop == {}
 
 
-@pytest.mark.parametrize("modalities", [cost.MODALITIES[-1:], cost.MODALITIES])
+@pytest.mark.parametrize("modalities", [probes.MODALITIES[-1:], probes.MODALITIES])
 def test_the_made_up_scan_is_one_that_a_dataset_might_give(
     modalities: tuple[str, ...],
 ) -> None:

@@ -236,7 +236,10 @@ def test_labelled_case_that_no_threshold_needs_may_change(
     assert again.record["validation_hash"] == first.record["validation_hash"]
 
 
-def test_killed_run_keeps_the_seconds_it_had_spent(tmp_path: Path) -> None:
+def test_killed_run_keeps_the_seconds_it_had_spent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uadbench.timing.SAVE_EVERY", 0.0)
     # Each step gives three signs: the third step is begun, two are saved.
     with pytest.raises(PowerCut):
         engine.run(plan(seconds=0.02), tmp_path, Fuse(8))

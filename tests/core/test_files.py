@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from uadbench.errors import OutputError, UsageError
 from uadbench.files import (
+    GrowingRows,
+    Row,
     append_text,
     read_json,
     read_rows,
@@ -106,6 +108,64 @@ def test_rows_have_the_columns_of_all_and_gaps_are_undefined(tmp_path: Path) -> 
         {"case": "a", "dice": 0.5, "error": ""},
         {"case": "b", "dice": pytest.approx(NAN, nan_ok=True), "error": "too, big"},
     ]
+
+
+ROWS: tuple[Row, ...] = (
+    {"case": "a", "dice": 0.5},
+    {"case": "b", "dice": 0.25},
+    {"case": "c", "error": "too, big"},
+    {"case": "d"},
+)
+
+
+def test_rows_that_come_one_by_one_are_those_of_a_file_written_whole(
+    tmp_path: Path,
+) -> None:
+    grown, whole = tmp_path / "grown.csv", tmp_path / "whole.csv"
+    table = GrowingRows(grown, ROWS[:1])
+
+    for count, row in enumerate(ROWS[1:], start=2):
+        table.add(row)
+
+        write_rows(whole, ROWS[:count])
+        assert grown.read_text() == whole.read_text()
+
+
+def test_rows_are_added_without_touching_those_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = GrowingRows(tmp_path / "cases.csv", [])
+    table.add(ROWS[0])
+    monkeypatch.setattr("uadbench.files.write_rows", None)
+
+    table.add(ROWS[1])
+
+    assert read_rows(tmp_path / "cases.csv") == list(ROWS[:2])
+
+
+@pytest.mark.parametrize("bytes_left", [1, 3, 6])
+def test_part_of_a_row_is_no_row(tmp_path: Path, bytes_left: int) -> None:
+    path = tmp_path / "cases.csv"
+    write_rows(path, ROWS[:2])
+    lines = path.read_text().splitlines(keepends=True)
+
+    path.write_text("".join(lines[:2]) + lines[2][:bytes_left])
+
+    assert read_rows(path) == [ROWS[0]]
+
+
+def test_row_that_does_not_fit_onto_the_disk_is_an_output_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = GrowingRows(tmp_path / "cases.csv", [])
+    table.add(ROWS[0])
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("uadbench.files._table", full)
+    with pytest.raises(OutputError, match=r"cases.csv: cannot be written"):
+        table.add(ROWS[1])
 
 
 @given(st.floats() | st.floats(width=32).map(np.float32))

@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from uadbench.errors import ContractError, DataError, UsageError
+from uadbench.kinds import THRESHOLDS
 from uadbench.specs import Kind, Spec, parse
 from uadbench.thresholds import (
     DEFAULTS,
     HEADLINE,
-    KINDS,
     SUPERVISION,
     Threshold,
     healthy_quantile,
@@ -93,7 +93,7 @@ def test_quantile_is_a_score_that_occurs() -> None:
 
 
 def test_every_strategy_says_what_it_has_seen() -> None:
-    assert SUPERVISION.keys() == KINDS.keys()
+    assert SUPERVISION.keys() == THRESHOLDS.keys()
 
 
 def test_strategies_asked_for_come_after_the_default_ones_and_once() -> None:

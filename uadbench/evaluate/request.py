@@ -5,18 +5,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from uadbench.errors import UsageError
+from uadbench.kinds import FIXED, ORACLE, ORACLE_CASE, OWN, THRESHOLDS
 from uadbench.postprocess import Pipeline
 from uadbench.specs import Spec, parse
-from uadbench.thresholds import (
-    FIXED,
-    KINDS,
-    ORACLE,
-    ORACLE_CASE,
-    OWN,
-    SUPERVISION,
-    Threshold,
-    suffix,
-)
+from uadbench.thresholds import SUPERVISION, Threshold, suffix
 from uadbench.variants import variants
 
 from .names import Source
@@ -122,14 +114,14 @@ def thresholds(words: Sequence[str]) -> tuple[Spec, ...]:
     Raises:
         UsageError: one is unknown, or needs more than two folders to be chosen by.
     """
-    known = {name: KINDS[name] for name in (FIXED, ORACLE, ORACLE_CASE)}
+    known = {name: THRESHOLDS[name] for name in (FIXED, ORACLE, ORACLE_CASE)}
     specs = []
     for word in words:
         if _is_number(word):
             msg = f"--threshold {word}: a value is written as fixed:{word}."
             raise UsageError(msg)
-        named = word.partition(":")[0].strip() in KINDS
-        specs.append(parse("--threshold", word, KINDS if named else known))
+        named = word.partition(":")[0].strip() in THRESHOLDS
+        specs.append(parse("--threshold", word, THRESHOLDS if named else known))
     for word, spec in zip(words, specs, strict=True):
         if spec.name not in known:
             msg = (

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from uadbench.console import table_console, table_of
-from uadbench.thresholds import ORACLE
+from uadbench.kinds import ORACLE
 
 from .request import MASK
 from .run import Evaluation

@@ -1,0 +1,1 @@
+"""`uadbench bench`: how fast this machine is, beside what its hardware allows."""

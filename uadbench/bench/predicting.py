@@ -1,0 +1,101 @@
+"""How many slices a second a method predicts."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uadbench.probes import counting, make_scan, needed
+from uadbench.protocols import Method, Prediction, Scan, Silent
+
+from .figures import Figure, limits, memory, missing
+from .machine import Machine
+
+SLICES = 32  # of a scan, where a method is fast enough
+AT_LEAST = 2  # scans: a method may fill its batches from several
+UNIT, PASSES = "slices/s", "slice-iterations/s"
+TRACE = "trace"
+
+
+def predicting(
+    method: Method,
+    alone: float,
+    rates: Mapping[str, float],
+    machine: Machine,
+    seconds: float,
+) -> list[Figure]:
+    """Return how fast a method that has learned predicts made-up scans, in a stream.
+
+    Args:
+        method: predicts.
+        alone: seconds of the prediction of one slice; scans have as many as fit.
+        rates: FLOP/s of matrix products by precision.
+        machine: predicts.
+        seconds: how long scans are given; what was given is predicted to its end.
+    """
+    slices = int(np.clip(seconds / alone, 1, SLICES))
+    ctx = machine.context(Silent())
+    with counting() as count:
+        before = count()
+        scan = make_scan("warm-up", needed(method), slices)
+        (first,) = method.predict([scan], ctx)
+        flop = (count() - before) / slices
+    machine.reset_memory()
+    machine.wait()
+    start = time.perf_counter()
+    scans = _until(start + seconds, scan)
+    passes = [_passes(prediction) for prediction in method.predict(scans, ctx)]
+    machine.wait()
+    spent = time.perf_counter() - start
+    per_slice = sum(passes) / (slices * len(passes))
+    return [
+        Figure(
+            f"prediction of scans of {slices}",
+            UNIT,
+            slices * len(passes) / spent,
+            limits(rates, flop),
+            reason="" if flop else "no matrix product is in it",
+        ),
+        _iterations(sum(passes) / spent, per_slice, flop, rates)
+        if TRACE in first.extras
+        else missing("refinement", PASSES, "its predictions carry no trace of masks"),
+        *memory("prediction", machine.memory()),
+    ]
+
+
+def iterations(trace: NDArray[np.bool_]) -> int:
+    """Return the passes that the slices of a trace have taken together.
+
+    A slice has taken one for each of its masks until the last one that is new; none if
+    its first mask is empty.
+
+    Args:
+        trace: bool (K, X, Y, Z), the mask of every pass; a slice that has stopped
+            repeats its last one.
+    """
+    new = (trace[1:] != trace[:-1]).any(axis=(1, 2))
+    last = np.where(new, np.arange(1, len(trace))[:, None], 0).max(axis=0, initial=0)
+    taken = np.where(trace[0].any(axis=(0, 1)), last + 1, 0)
+    return int(taken.sum())
+
+
+def _passes(prediction: Prediction) -> int:
+    trace = prediction.extras.get(TRACE)
+    return 0 if trace is None else iterations(trace)
+
+
+def _iterations(
+    measured: float, per_slice: float, flop: float, rates: Mapping[str, float]
+) -> Figure:
+    name = f"refinement, {per_slice:.1f} iterations a slice"
+    return Figure(name, PASSES, measured, limits(rates, flop / per_slice))
+
+
+def _until(end: float, scan: Scan) -> Iterator[Scan]:
+    """Yield a scan under other names until a time has come, but some times at least."""
+    number = 0
+    while number < AT_LEAST or time.perf_counter() < end:
+        yield replace(scan, id=f"test{number}")
+        number += 1
