@@ -65,12 +65,20 @@ def in_groups(
 ) -> Tensor:
     """Return what the network makes of inputs, of which it always sees `group`.
 
-    Libraries choose how they add by the shape of a batch: in batches of another size an
-    image has other rounding errors, in a group of one shape it has the same in any
-    company. Black images fill up the last group.
+    Libraries choose by the shape of a batch in which order they add: with batches of
+    another size, rounding errors differ; with groups of one shape, an image has the
+    same in any company. Black images fill up the last group.
+
+    Args:
+        network: of images.
+        inputs: (N, C, H, W).
+        group: images.
     """
     missing = -len(inputs) % group
     padded = torch.cat([inputs, inputs.new_zeros(missing, *inputs.shape[1:])])
+    if inputs.device.type == "cpu":
+        # Convolutions then need not turn their inputs round: a tenth of the time.
+        padded = padded.contiguous(memory_format=torch.channels_last)
     return in_batches(network, padded, group)[: len(inputs)]
 
 
