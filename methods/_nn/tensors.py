@@ -59,6 +59,29 @@ def in_batches(
         return torch.cat([network(part) for part in torch.split(inputs, batch)])
 
 
+@torch.no_grad()
+def in_groups(
+    network: Callable[[Tensor], Tensor], inputs: Tensor, group: int
+) -> Tensor:
+    """Return what the network makes of inputs, of which it always sees `group`.
+
+    Libraries choose by the shape of a batch in which order they add: with batches of
+    another size, rounding errors differ; with groups of one shape, an image has the
+    same in any company. Black images fill up the last group.
+
+    Args:
+        network: of images.
+        inputs: (N, C, H, W).
+        group: images.
+    """
+    missing = -len(inputs) % group
+    padded = torch.cat([inputs, inputs.new_zeros(missing, *inputs.shape[1:])])
+    if inputs.device.type == "cpu":
+        # Convolutions then need not turn their inputs round: a tenth of the time.
+        padded = padded.contiguous(memory_format=torch.channels_last)
+    return in_batches(network, padded, group)[: len(inputs)]
+
+
 def repeatable() -> AbstractContextManager[object]:
     """Return the context in which cuDNN gives the same numbers each time, in float32.
 

@@ -15,6 +15,9 @@ def high_frequency(images: Tensor, radius: float = 15.0) -> Tensor:
         radius: frequencies nearer than this to the centre (H // 2, W // 2) of the
             shifted spectrum are low, in cycles per image.
     """
+    if not len(images):
+        # Some libraries refuse to transform nothing.
+        return images
     height, width = images.shape[-2:]
     rows = torch.arange(height, device=images.device) - height // 2
     columns = torch.arange(width, device=images.device) - width // 2

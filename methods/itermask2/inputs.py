@@ -18,7 +18,7 @@ def first_input(
     images: Tensor,
     brain: Tensor,
     condition: Tensor,
-    generator: torch.Generator | None,
+    noise_of: Callable[[Tensor], Tensor],
 ) -> Tensor:
     """Return what the first step sees, before any part of the brain is known.
 
@@ -28,11 +28,11 @@ def first_input(
         images: float (B, 1, H, W).
         brain: bool, the same shape.
         condition: of the images, (B, K, H, W).
-        generator: of the noise.
+        noise_of: returns noise in the shape of the images; not called if none is seen.
     """
     if condition.shape[1]:
         return condition
-    return torch.where(brain, noise_like(images, generator), images)
+    return torch.where(brain, noise_of(images), images)
 
 
 def masked_input(

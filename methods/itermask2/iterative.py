@@ -1,5 +1,6 @@
 """What IterMask2 has in common with its ablation: all but the condition."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass as record
 from typing import ClassVar, Self
@@ -15,13 +16,8 @@ from uadbench.slices import Normalisation, Slices
 from .._nn.learning import TrainingOptions, learned
 from .._nn.networks import UNetOptions
 from .._nn.scans import OneModality, SliceOptions, filled, gather
-from .._nn.tensors import (
-    arrays_of,
-    in_batches,
-    load_arrays,
-    to_array,
-    to_device,
-)
+from .._nn.streams import Streams
+from .._nn.tensors import arrays_of, load_arrays, to_array, to_device
 from .._nn.training import (
     Loss,
     generator_of,
@@ -29,8 +25,14 @@ from .._nn.training import (
     train,
 )
 from .inputs import Condition
+from .pool import refine
 from .reconstructor import first_step_loss, healthy_errors, reconstructor_loss
-from .refinement import Refinement, masked_error_threshold, refine
+from .refinement import Refinement, Refiner, masked_error_threshold
+from .travel import Stack
+
+# Slices that a network sees at a time on a CPU: they fit into its caches, and few of
+# them are black where the scans end.
+CPU_GROUP = 8
 
 
 @record(frozen=True, eq=False)
@@ -118,25 +120,26 @@ class Iterative(TrainingOptions, UNetOptions, OneModality, SliceOptions):
         self._learned = Learned(**networks, threshold=threshold)
 
     def predict(self, scans: Iterable[Scan], ctx: Context) -> Iterator[Prediction]:
-        """Refine the slices of each scan; the score is the squared error at the end."""
+        """Refine the slices of the scans; the score is the squared error at the end."""
         learned = self._fitted().to(ctx.device)
-        for scan in scans:
-            slices = self.grid.cut(self.scored(scan))
-            images, brain = to_device(slices.images, slices.brain[:, None], ctx.device)
-            condition = self.condition()(images)
-            refinement = refine(
-                images,
-                brain,
-                lambda inputs: in_batches(learned.first_step, inputs, self.batch),
-                lambda inputs: in_batches(learned.reconstructor, inputs, self.batch),
-                learned.threshold,
-                condition=condition,
-                keep=self.keep,
-                stop_ratio=self.stop_ratio,
-                # On the CPU, so that a scan has the same noise on every device.
-                generator=generator_of(ctx.child(scan.id).seed, "cpu"),
-            )
-            yield _prediction(scan, slices, images, refinement, condition)
+        refiner = Refiner(
+            learned.first_step,
+            learned.reconstructor,
+            learned.threshold,
+            self.keep,
+            self.stop_ratio,
+        )
+        started: deque[tuple[Scan, Slices, Stack]] = deque()
+
+        def stacks() -> Iterator[Stack]:
+            for scan in scans:
+                slices = self.grid.cut(self.scored(scan))
+                started.append((scan, slices, self._stack(slices, ctx.child(scan.id))))
+                yield started[-1][-1]
+
+        group = CPU_GROUP if ctx.device == "cpu" else self.batch
+        for refinement in refine(stacks(), refiner, max(group, self.batch), group):
+            yield _prediction(*started.popleft(), refinement)
 
     def state(self) -> Arrays:
         """Return the weights of both networks and the threshold."""
@@ -171,6 +174,11 @@ class Iterative(TrainingOptions, UNetOptions, OneModality, SliceOptions):
         healthy = gather(filled(scans, self.scored, self.grid, ctx, self.name, role))
         return to_device(healthy.images, healthy.brain, ctx.device)
 
+    def _stack(self, slices: Slices, ctx: Context) -> Stack:
+        images, brain = to_device(slices.images, slices.brain[:, None], ctx.device)
+        streams = Streams.of_slices(ctx.seed, slices.index, ctx.device)
+        return Stack(images, brain, self.condition()(images), streams)
+
     def _fitted(self) -> Learned:
         return learned(self._learned, self.name)
 
@@ -178,20 +186,19 @@ class Iterative(TrainingOptions, UNetOptions, OneModality, SliceOptions):
 def _prediction(
     scan: Scan,
     slices: Slices,
-    images: Tensor,
+    stack: Stack,
     refinement: Refinement,
-    condition: Tensor,
 ) -> Prediction:
     """Return the end of the refinement on the scan's own grid."""
     # Outside the brain, on the coarser grid of the slices, nothing counts.
-    errors = (images - refinement.reconstruction) ** 2
+    errors = (stack.images - refinement.reconstruction) ** 2
     score = np.where(slices.brain, to_array(errors[:, 0]), 0)
     planes = {
         "input": slices.images[:, 0],
         "reconstruction": to_array(refinement.reconstruction[:, 0]),
     }
-    if condition.shape[1]:
-        planes["condition"] = to_array(condition[:, 0])
+    if stack.condition.shape[1]:
+        planes["condition"] = to_array(stack.condition[:, 0])
     trace = [slices.paste_masks(mask) for mask in to_array(refinement.trace[:, :, 0])]
     return Prediction(
         score=np.where(scan.scored, slices.paste(score), np.float32(0)),

@@ -24,7 +24,7 @@ Differs from the original code in:
 - An image that stops in the first pass has its mask and its reconstruction; there, both
   stay zero.
 - The final mask is a result; there, it is computed and ignored.
-- Each scan has its own noise, whatever it is predicted together with.
+- Each slice has its own noise, whatever it is predicted together with.
 - Slices are centred on the brain, with a field of view in mm.
 - CUDA: mixed precision in training; prediction is in single precision, since a cut at
   a threshold turns a rounding error into another mask.

@@ -1,5 +1,7 @@
 """What the two networks are taught."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
@@ -21,7 +23,8 @@ def first_step_loss(images: Tensor, brain: Tensor, condition: Condition) -> Loss
 
     def loss(network: nn.Module, step: Step) -> Tensor:
         batch, inside = images[step.indices], brain[step.indices]
-        inputs = first_input(batch, inside, condition(batch), step.generator)
+        noise_of = partial(noise_like, generator=step.generator)
+        inputs = first_input(batch, inside, condition(batch), noise_of)
         return mse_loss(network(inputs), batch)
 
     return loss

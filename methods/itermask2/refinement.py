@@ -8,14 +8,47 @@ from torch import Tensor
 
 from uadbench.errors import UsageError
 
-from .inputs import first_input, masked_input, noise_like
+from .inputs import masked_input
 
 Network = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
+class Refiner:
+    """What shrinks a mask onto what cannot be reconstructed from its surroundings.
+
+    The first mask is the `keep` part of the brain where the first step errs most. Then,
+    each pass: noise fills the mask, the reconstructor puts there what is healthy, and
+    only pixels whose squared error exceeds the threshold stay masked.
+
+    Attributes:
+        first_step: maps what `first_input` gives to images.
+        reconstructor: maps masked images and condition (B, 1 + K, H, W) to images.
+        threshold: squared error.
+        keep: part of the brain in the first mask, in [0, 1].
+        stop_ratio: an image stops when its mask would shrink by a smaller part than
+            this, and keeps the mask from before that; above 0.
+
+    Raises:
+        UsageError: the stop ratio is not positive: the refinement might never end.
+    """
+
+    first_step: Network
+    reconstructor: Network
+    threshold: float
+    keep: float = 0.6
+    stop_ratio: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Check the stop ratio."""
+        if not self.stop_ratio > 0:
+            msg = f"refine: stop_ratio must be above 0, got {self.stop_ratio}."
+            raise UsageError(msg)
+
+
+@dataclass(frozen=True, eq=False)
 class Refinement:
-    """How the refinement of a batch of images ended.
+    """How the refinement of the slices of a scan ended.
 
     Attributes:
         mask: bool (B, 1, H, W), the final mask.
@@ -51,73 +84,34 @@ def masked_error_threshold(
     return float((errors * masks).flatten().kthvalue(k).values)
 
 
-@torch.no_grad()
-def refine(
+def one_pass(
     images: Tensor,
-    brain: Tensor,
-    first_step: Network,
-    reconstructor: Network,
-    threshold: float,
-    *,
+    mask: Tensor,
     condition: Tensor,
-    keep: float = 0.6,
-    stop_ratio: float = 0.01,
-    generator: torch.Generator | None = None,
-) -> Refinement:
-    """Shrink a mask onto what cannot be reconstructed from its surroundings.
+    noise: Tensor,
+    refiner: Refiner,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what is restored, what stays masked, and for which images it goes on.
 
-    The first mask is the `keep` part of the brain where the first step errs most. Then,
-    each pass: noise fills the mask, the reconstructor puts there what is healthy, and
-    only pixels whose squared error exceeds the threshold stay masked.
+    The last is bool (B,), false where the mask shrinks by less than the stop ratio. No
+    value decides which operations run, so that the host need not wait for the device.
 
     Args:
         images: float (B, 1, H, W).
-        brain: (B, 1, H, W), true inside the brain.
-        first_step: maps what `first_input` gives to images.
-        reconstructor: maps masked images and condition (B, 1 + K, H, W) to images.
-        threshold: squared error.
-        condition: what else the networks see of the images, (B, K, H, W), K = 0 for
-            nothing.
-        keep: part of the brain in the first mask, in [0, 1].
-        stop_ratio: an image stops when its mask would shrink by a smaller part than
-            this, and keeps the mask from before that; above 0.
-        generator: of the noise. It may be on the CPU while the images are not, so that
-            the noise is the same on every device.
-
-    Raises:
-        UsageError: the stop ratio is not positive: the refinement might never end.
+        mask: bool, the same shape.
+        condition: what else is known of the images, (B, K, H, W), K = 0 for nothing.
+        noise: in the shape of the images.
+        refiner: its reconstructor, threshold and stop ratio count.
     """
-    if not stop_ratio > 0:
-        msg = f"refine: stop_ratio must be above 0, got {stop_ratio}."
-        raise UsageError(msg)
-    brain = brain.bool()
-    first = first_step(first_input(images, brain, condition, generator))
-    mask = _first_mask((images - first) ** 2, brain, keep)
-    reconstruction = torch.zeros_like(images)
-    iterations = torch.zeros(len(images), dtype=torch.long, device=images.device)
-    trace: list[Tensor] = []
-    active = brain.flatten(1).any(1)
-    while not trace or active.any():
-        trace.append(mask)
-        # Drawn for all images: whether another one has stopped must not matter.
-        noise = noise_like(images, generator)
-        at = active.nonzero().flatten()
-        if not len(at):
-            break
-        inputs = masked_input(images[at], mask[at], condition[at], noise[at])
-        restored = reconstructor(inputs)
-        reconstruction[at] = restored.to(images.dtype)
-        shrunk = mask.clone()
-        shrunk[at] &= ((images[at] - reconstruction[at]) ** 2 > threshold) & brain[at]
-        iterations += active
-        before, after = (m.flatten(1).sum(1).double() for m in (mask, shrunk))
-        # An empty mask gives nan, which stops.
-        active = active & ((before - after) / before >= stop_ratio)
-        mask = torch.where(active[:, None, None, None], shrunk, mask)
-    return Refinement(mask, reconstruction, iterations, torch.stack(trace))
+    restored = refiner.reconstructor(masked_input(images, mask, condition, noise))
+    restored = restored.to(images.dtype)
+    shrunk = mask & ((images - restored) ** 2 > refiner.threshold)
+    before, after = (m.flatten(1).sum(1).double() for m in (mask, shrunk))
+    # An empty mask gives nan, which stops.
+    return restored, shrunk, (before - after) / before >= refiner.stop_ratio
 
 
-def _first_mask(errors: Tensor, brain: Tensor, keep: float) -> Tensor:
+def first_mask(errors: Tensor, brain: Tensor, keep: float) -> Tensor:
     """Return the brain pixels with the largest errors, a `keep` part of each brain."""
     inside = (errors * brain).flatten(1)
     k = (inside.shape[1] - keep * brain.flatten(1).sum(1).double()).long()

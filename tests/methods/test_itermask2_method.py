@@ -117,16 +117,48 @@ def test_a_prediction_depends_on_the_scan_and_the_seed_alone(
     assert not np.array_equal(other.score, alone.score)
 
 
-def test_the_size_of_a_batch_hardly_changes_a_prediction(
+def test_the_size_of_a_batch_changes_no_prediction(
     trained: IterMask2, scan: Callable[..., Scan]
 ) -> None:
-    single = build(batch=1)
-    single.restore(trained.state())
+    brains = [with_lesion(scan("x")), scan("y"), with_lesion(scan("z"))]
+    expected = predict(trained, *brains)
 
-    expected, got = (predict(m, scan("x"))[0] for m in (trained, single))
+    for batch in (1, 16):
+        other = build(batch=batch)
+        other.restore(trained.state())
+        for got, usual in zip(predict(other, *brains), expected, strict=True):
+            np.testing.assert_array_equal(got.score, usual.score)
+            np.testing.assert_array_equal(got.mask, usual.mask)
+            np.testing.assert_array_equal(got.extras["trace"], usual.extras["trace"])
 
-    np.testing.assert_allclose(got.score, expected.score, atol=1e-5)
-    np.testing.assert_array_equal(got.mask, expected.mask)
+
+def test_a_scan_of_which_no_slice_counts_has_an_empty_prediction(
+    trained: IterMask2, scan: Callable[..., Scan]
+) -> None:
+    nothing = scan("y", slices=())
+
+    before, empty, after = predict(trained, scan("x"), nothing, scan("z"))
+
+    assert empty.score.shape == nothing.brain.shape
+    assert empty.mask is not None
+    assert not empty.score.any()
+    assert not empty.mask.any()
+    assert before.score.any()
+    assert after.score.any()
+
+
+def test_scans_before_one_that_fails_are_predicted(
+    trained: IterMask2, scan: Callable[..., Scan]
+) -> None:
+    brains = [scan("x"), scan("y"), scan("z", channels=2), scan("w")]
+    found: list[Prediction] = []
+
+    with pytest.raises(DataError, match="itermask2 takes one modality"):
+        found.extend(trained.predict(brains, Context(0)))
+    for expected in predict(trained, scan("x"), scan("y")):
+        np.testing.assert_array_equal(found.pop(0).score, expected.score)
+
+    assert not found
 
 
 def test_state_is_all_that_a_prediction_needs(
