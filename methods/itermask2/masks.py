@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .squares import random_anchors, squares
+
 VARIANCE = (0.3, 10.0)
-PARTS = 2**40  # of a weight of 1
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,9 @@ class Regime:
 LARGE = Regime(10.0, (100.0, 200.0))
 SMALL = Regime(2.5, (5.0, 20.0))
 REGIMES = (LARGE, LARGE, SMALL)
-# Side in mm: bounds of the number, whatever the regime.
-EXTRA_SQUARES = {8: (5.0, 10.0), 16: (3.0, 10.0)}
-MOST = int(REGIMES[0].squares[1] * VARIANCE[1])
+SIDES = (16, 8, 4)  # mm
+# Bounds of the number of all but the smallest, whatever the regime.
+EXTRA_SQUARES = ((3.0, 10.0), (5.0, 10.0))
 
 
 def random_masks(
@@ -44,124 +45,116 @@ def random_masks(
 ) -> Tensor:
     """Return one random mask for each brain: bool (B, 1, S, S), inside the brain.
 
+    Away from the CPU nothing waits for the host, and all shapes follow from those of
+    the brains.
+
     Args:
         brain: bool (B, 1, S, S), none of them empty.
         pixel: side in mm.
         generator: on the device of `brain`.
         regimes: each mask draws one of these, all equally likely.
     """
-    draws = _Draws(generator, len(brain), brain.device)
-    spread, fewest, most = draws.choose(regimes)
-    row_variance, column_variance = draws.uniform(*VARIANCE), draws.uniform(*VARIANCE)
-    scale = (row_variance * column_variance).sqrt()
-    covariance = scale * draws.uniform(-1.0, 1.0)
-    numbers = {4: draws.uniform(fewest * scale, most * scale)} | {
-        side: draws.uniform(*bounds) for side, bounds in EXTRA_SQUARES.items()
-    }
+    unit = torch.rand((8, len(brain)), generator=generator, device=brain.device)
+    spread, fewest, most = _chosen(regimes, unit[0])
+    variances = _between(VARIANCE, unit[1:3])
+    scale = variances.prod(0).sqrt()
 
-    offsets = _offsets(brain, draws) * pixel / spread[:, None, None, None]
-    density = _density(offsets, row_variance, column_variance, covariance, brain)
-    mask = torch.zeros_like(brain)
-    for side, number in numbers.items():
-        ours = max(1, round(side / pixel))
-        number = (number.floor() * (side / pixel / ours) ** 2).round()
-        limit = MOST if side == 4 else int(EXTRA_SQUARES[side][1])
-        limit = int(limit * (side / pixel / ours) ** 2) + 1
-        mask |= _squares(density, number, limit, ours, draws)
-    return mask & brain
+    sides = [max(1, round(side / pixel)) for side in SIDES]
+    factors = [
+        (side / pixel / ours) ** 2 for side, ours in zip(SIDES, sides, strict=True)
+    ]
+    bounds = (*EXTRA_SQUARES, (fewest * scale, most * scale))
+    numbers = torch.stack(
+        [
+            (_between(limits, part).floor() * factor).round().long()
+            for limits, part, factor in zip(bounds, unit[5:], factors, strict=True)
+        ]
+    )
+    # Elsewhere, reading a number would wait for the device.
+    draws = (
+        int(numbers.sum()) if brain.is_cpu else len(brain) * _limit(regimes, factors)
+    )
 
-
-class _Draws:
-    """Random numbers for a batch, from one generator."""
-
-    def __init__(
-        self, generator: torch.Generator, batch: int, device: torch.device
-    ) -> None:
-        self.generator, self.batch, self.device = generator, batch, device
-
-    def uniform(self, low: float | Tensor, high: float | Tensor) -> Tensor:
-        """Return one number for each image: (B,)."""
-        unit = torch.rand(self.batch, generator=self.generator, device=self.device)
-        return low + (high - low) * unit
-
-    def choose(self, regimes: tuple[Regime, ...]) -> Tensor:
-        """Return spread and bounds of the squares of one regime for each: (3, B)."""
-        table = torch.tensor(
-            [(r.spread, *r.squares) for r in regimes], device=self.device
-        )
-        picked = torch.randint(
-            len(regimes), (self.batch,), generator=self.generator, device=self.device
-        )
-        return table[picked].T
-
-    def index(self, weights: Tensor, number: int) -> Tensor:
-        """Return indices drawn with probability proportional to (B, K): (B, number)."""
-        # In whole numbers, since on CUDA sums of fractions differ from run to run.
-        levels = (weights * PARTS).long().cumsum(1)
-        unit = torch.rand(
-            (self.batch, number),
-            generator=self.generator,
-            device=self.device,
-            dtype=torch.float64,
-        )
-        drawn = (unit * levels[:, -1:]).long()
-        # Rounding can carry a draw past the last level.
-        found = torch.searchsorted(levels, drawn, right=True)
-        return found.clamp(max=weights.shape[1] - 1)
+    # On the CPU, bytes become fractions several times as fast as truth values.
+    inside = brain[:, 0].view(torch.uint8).float()
+    deviations = spread / pixel * variances.sqrt()
+    centre = _random_pixel(inside, unit[3])
+    density = _density(inside, centre, deviations, _between((-1.0, 1.0), unit[4]))
+    anchors = random_anchors(density, numbers, draws, max(sides) - 1, generator)
+    return squares(anchors, sides)[:, None] & brain
 
 
-def _offsets(brain: Tensor, draws: _Draws) -> Tensor:
-    """Return row and column distance in px to a random brain pixel: (B, 2, S, S)."""
-    size = brain.shape[-1]
-    centre = draws.index(brain.flatten(1).float(), 1)[:, :, None]
-    line = torch.arange(size, device=brain.device)
-    rows = (line[None, :, None] - centre // size).expand(-1, size, size)
-    columns = (line[None, None, :] - centre % size).expand(-1, size, size)
-    return torch.stack([rows, columns], dim=1)
+def _between(
+    bounds: tuple[float, float] | tuple[Tensor, Tensor], unit: Tensor
+) -> Tensor:
+    """Return numbers between two bounds from numbers between 0 and 1."""
+    low, high = bounds
+    return low + (high - low) * unit
+
+
+def _chosen(regimes: tuple[Regime, ...], unit: Tensor) -> Tensor:
+    """Return spread and bounds of the squares of one regime for each: (3, B)."""
+    picked = (unit * len(regimes)).long()
+    chosen = unit.new_empty((3, len(unit)))
+    for number, regime in enumerate(regimes):
+        for row, value in zip(chosen, (regime.spread, *regime.squares), strict=True):
+            row.masked_fill_(picked == number, value)
+    return chosen
+
+
+def _limit(regimes: tuple[Regime, ...], factors: list[float]) -> int:
+    """Return a number of squares that no mask exceeds.
+
+    Args:
+        regimes: of the masks.
+        factors: squares drawn for each published one, by size.
+    """
+    most = max(regime.squares[1] for regime in regimes) * VARIANCE[1]
+    published = (*(many for _, many in EXTRA_SQUARES), most)
+    return sum(
+        int(many * factor) + 1 for many, factor in zip(published, factors, strict=True)
+    )
+
+
+def _random_pixel(inside: Tensor, unit: Tensor) -> Tensor:
+    """Return row and column of one of the ones in each image (B, S, S): (2, B)."""
+    in_rows = inside.sum(2)
+    row, rest = _place(in_rows, (unit * in_rows.sum(1)).floor())
+    image = torch.arange(len(row), device=row.device)
+    column, _ = _place(inside[image, row], rest)
+    return torch.stack([row, column])
+
+
+def _place(counts: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where the thing of a number is counted, and its number there: (B,) each.
+
+    Args:
+        counts: of things, whole numbers (B, K).
+        number: whole, from 0 (B,).
+    """
+    before = counts.cumsum(1) - counts
+    place = (before <= number[:, None]).sum(1) - 1
+    return place, number - before.gather(1, place[:, None])[:, 0]
 
 
 def _density(
-    offsets: Tensor,
-    row_variance: Tensor,
-    column_variance: Tensor,
-    covariance: Tensor,
-    brain: Tensor,
+    inside: Tensor, centre: Tensor, deviations: Tensor, correlation: Tensor
 ) -> Tensor:
-    """Return a Gaussian inside the brain, summing to 1: (B, S, S)."""
-    rows, columns = offsets.unbind(1)
-    c11, c22, c12 = (
-        v[:, None, None] for v in (row_variance, column_variance, covariance)
-    )
-    # Near a correlation of 1 the determinant cancels to 0 in single precision.
-    determinant = torch.maximum(c11 * c22 - c12**2, 1e-3 * c11 * c22)
-    distance = (c22 * rows**2 - 2 * c12 * rows * columns + c11 * columns**2) / (
-        determinant
-    )
-    logits = torch.where(brain[:, 0], -distance / 2, -torch.inf)
-    return logits.flatten(1).softmax(1).view_as(logits)
+    """Return a Gaussian inside the brain, 1 at its centre: (B, S, S).
 
-
-def _squares(
-    density: Tensor, number: Tensor, limit: int, side: int, draws: _Draws
-) -> Tensor:
-    """Return squares that grow down and right from random anchors: bool (B, 1, S, S).
-
-    As published, an anchor takes its row from one brain pixel and its column from
-    another, both drawn from the density: only the marginals count.
+    Args:
+        inside: 1 in the brain, 0 elsewhere (B, S, S).
+        centre: row and column, px (2, B).
+        deviations: of row and column, px (2, B).
+        correlation: of row and column (B,).
     """
-    size = density.shape[-1]
-    rows = draws.index(density.sum(2), limit)
-    columns = draws.index(density.sum(1), limit)
-    wanted = torch.arange(limit, device=density.device) < number[:, None]
-    anchors = torch.zeros_like(density, dtype=torch.int).flatten(1)
-    anchors.scatter_add_(1, rows * size + columns, wanted.int())
-    anchors = anchors.view_as(density)[:, None]
-    return _grow(_grow(anchors, side, -1), side, -2)
-
-
-def _grow(anchors: Tensor, side: int, axis: int) -> Tensor:
-    """Return true where one of the `side` pixels up to here is: bool, same shape."""
-    before = anchors.cumsum(axis)
-    until = before.roll(side, axis)
-    until.narrow(axis % before.ndim, 0, side).zero_()
-    return before > until
+    line = torch.arange(inside.shape[-1], device=inside.device)
+    # Near a correlation of 1 this cancels to 0 in single precision.
+    rest = (1 - correlation.square()).clamp(min=1e-3).sqrt()
+    rows, columns = (line - centre[:, :, None]) / (deviations * rest)[:, :, None]
+    logits = (correlation[:, None] * rows)[:, :, None] * columns[:, None]
+    logits -= rows.square()[:, :, None] / 2
+    logits -= columns.square()[:, None] / 2
+    # Processors take ten times as long for results that are next to 0.
+    density: Tensor = logits.clamp_(min=-80).exp_().mul_(inside)
+    return density
