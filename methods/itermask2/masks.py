@@ -6,14 +6,16 @@ part of the brain follows one law on every grid: on an elliptic brain 0.22 on av
 the two large regimes (5 to 95 %: 0.08 to 0.41), 0.04 in the small one (0.02 to 0.06).
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .squares import random_anchors, squares
+from .squares import random_squares
 
 VARIANCE = (0.3, 10.0)
+CACHED = 2**19  # px at a time on the CPU, whose numbers stay near the processor
 
 
 @dataclass(frozen=True)
@@ -45,43 +47,69 @@ def random_masks(
 ) -> Tensor:
     """Return one random mask for each brain: bool (B, 1, S, S), inside the brain.
 
-    Away from the CPU nothing waits for the host, and all shapes follow from those of
-    the brains.
-
     Args:
         brain: bool (B, 1, S, S), none of them empty.
         pixel: side in mm.
         generator: on the device of `brain`.
         regimes: each mask draws one of these, all equally likely.
     """
+    if not brain.is_cpu:
+        return _masks(brain, pixel, generator, regimes)
+    # What is outside the box of the brains is never masked.
+    box = (..., *_box(brain))
+    masks = torch.zeros_like(brain)
+    parts = math.ceil(brain[box].numel() / CACHED)
+    for inside, mask in zip(
+        brain[box].chunk(parts), masks[box].chunk(parts), strict=True
+    ):
+        mask.copy_(_masks(inside, pixel, generator, regimes))
+    return masks
+
+
+def _box(brain: Tensor) -> tuple[slice, slice]:
+    """Return the rows and the columns of the smallest box that holds all brains."""
+    anywhere = brain[:, 0].view(torch.uint8).amax(0)
+    rows, columns = (anywhere.amax(axis).nonzero().flatten() for axis in (1, 0))
+    return (
+        slice(int(rows[0]), int(rows[-1]) + 1),
+        slice(int(columns[0]), int(columns[-1]) + 1),
+    )
+
+
+def _masks(
+    brain: Tensor, pixel: float, generator: torch.Generator, regimes: tuple[Regime, ...]
+) -> Tensor:
+    """Return random masks inside brains: bool (B, 1, H, W), see `random_masks`.
+
+    Away from the CPU nothing waits for the host, and the shape of the brains decides
+    all others.
+    """
     unit = torch.rand((8, len(brain)), generator=generator, device=brain.device)
     spread, fewest, most = _chosen(regimes, unit[0])
     variances = _between(VARIANCE, unit[1:3])
     scale = variances.prod(0).sqrt()
+    deviations = spread / pixel * variances.sqrt()
+    correlation = _between((-1.0, 1.0), unit[3])
 
-    sides = [max(1, round(side / pixel)) for side in SIDES]
-    factors = [
-        (side / pixel / ours) ** 2 for side, ours in zip(SIDES, sides, strict=True)
-    ]
-    bounds = (*EXTRA_SQUARES, (fewest * scale, most * scale))
+    sides, factors = _rounded(pixel)
     numbers = torch.stack(
         [
-            (_between(limits, part).floor() * factor).round().long()
-            for limits, part, factor in zip(bounds, unit[5:], factors, strict=True)
+            (_between(bounds, part).floor() * factor).round().int()
+            for bounds, part, factor in zip(
+                (*EXTRA_SQUARES, (fewest * scale, most * scale)),
+                unit[4:7],
+                factors,
+                strict=True,
+            )
         ]
     )
-    # Elsewhere, reading a number would wait for the device.
-    draws = (
-        int(numbers.sum()) if brain.is_cpu else len(brain) * _limit(regimes, factors)
-    )
+    draws = int(numbers.sum()) if brain.is_cpu else _most(len(brain), regimes, factors)
 
     # On the CPU, bytes become fractions several times as fast as truth values.
     inside = brain[:, 0].view(torch.uint8).float()
-    deviations = spread / pixel * variances.sqrt()
-    centre = _random_pixel(inside, unit[3])
-    density = _density(inside, centre, deviations, _between((-1.0, 1.0), unit[4]))
-    anchors = random_anchors(density, numbers, draws, max(sides) - 1, generator)
-    return squares(anchors, sides)[:, None] & brain
+    centre = _random_pixel(inside, unit[7])
+    density = _density(inside, centre, deviations, correlation)
+    return random_squares(density, numbers, sides, draws, generator)[:, None] & brain
 
 
 def _between(
@@ -97,21 +125,24 @@ def _chosen(regimes: tuple[Regime, ...], unit: Tensor) -> Tensor:
     picked = (unit * len(regimes)).long()
     chosen = unit.new_empty((3, len(unit)))
     for number, regime in enumerate(regimes):
+        ours = picked == number
         for row, value in zip(chosen, (regime.spread, *regime.squares), strict=True):
-            row.masked_fill_(picked == number, value)
+            row.masked_fill_(ours, value)
     return chosen
 
 
-def _limit(regimes: tuple[Regime, ...], factors: list[float]) -> int:
-    """Return a number of squares that no mask exceeds.
+def _rounded(pixel: float) -> tuple[list[int], list[float]]:
+    """Return sides in px, and how many squares of them make up for one of SIDES."""
+    sides = [max(1, round(side / pixel)) for side in SIDES]
+    exact = [side / pixel for side in SIDES]
+    return sides, [(e / ours) ** 2 for e, ours in zip(exact, sides, strict=True)]
 
-    Args:
-        regimes: of the masks.
-        factors: squares drawn for each published one, by size.
-    """
-    most = max(regime.squares[1] for regime in regimes) * VARIANCE[1]
-    published = (*(many for _, many in EXTRA_SQUARES), most)
-    return sum(
+
+def _most(count: int, regimes: tuple[Regime, ...], factors: list[float]) -> int:
+    """Return a number of squares that masks for so many brains never exceed."""
+    largest = max(regime.squares[1] for regime in regimes) * VARIANCE[1]
+    published = (*(many for _, many in EXTRA_SQUARES), largest)
+    return count * sum(
         int(many * factor) + 1 for many, factor in zip(published, factors, strict=True)
     )
 
@@ -148,10 +179,15 @@ def _density(
         deviations: of row and column, px (2, B).
         correlation: of row and column (B,).
     """
-    line = torch.arange(inside.shape[-1], device=inside.device)
     # Near a correlation of 1 this cancels to 0 in single precision.
     rest = (1 - correlation.square()).clamp(min=1e-3).sqrt()
-    rows, columns = (line - centre[:, :, None]) / (deviations * rest)[:, :, None]
+    rows, columns = (
+        (torch.arange(length, device=inside.device) - middle[:, None])
+        / (deviation * rest)[:, None]
+        for length, middle, deviation in zip(
+            inside.shape[1:], centre, deviations, strict=True
+        )
+    )
     logits = (correlation[:, None] * rows)[:, :, None] * columns[:, None]
     logits -= rows.square()[:, :, None] / 2
     logits -= columns.square()[:, None] / 2

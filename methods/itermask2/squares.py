@@ -11,48 +11,61 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-PARTS = 2**30  # of a probability of 1
+BITS = 30  # of a probability
+PARTS = 1 << BITS
 
 
-def random_anchors(
+def random_squares(
     density: Tensor,
     numbers: Tensor,
+    sides: Sequence[int],
     draws: int,
-    margin: int,
     generator: torch.Generator,
 ) -> Tensor:
-    """Return true at random pixels: bool (K, B, margin + S, margin + S).
+    """Return squares at random places: bool (B, H, W).
 
-    As published, an anchor takes its row from one pixel and its column from another,
-    both drawn from the density: only the marginals count.
+    As published, a square starts in the row of one pixel and the column of another,
+    both drawn from the density, and extends down and right.
 
     Args:
-        density: not negative, in any unit, float (B, S, S).
-        numbers: of anchors, int64 (K, B).
+        density: not negative, in any unit, float (B, H, W).
+        numbers: of squares of each side, int32 (K, B).
+        sides: of the K kinds of squares, falling, px.
         draws: at least the sum of the numbers; more change nothing.
-        margin: rows and columns before those of the density, without anchors.
         generator: on the device of the density.
     """
     (kinds, batch), device = numbers.shape, density.device
-    side = margin + density.shape[-1]
     # What is drawn in vain lands on one more image.
-    spare = draws - numbers.sum()
+    spare = draws - numbers.sum(dtype=torch.int32)
     image = torch.repeat_interleave(
         torch.cat([numbers.flatten(), spare[None]]), output_size=draws
     )
-    lines = torch.arange(2 * batch, dtype=torch.int32, device=device).view(batch, 2)
-    lines = lines.repeat(kinds + 1, 1).index_select(0, image)
-    drawn = torch.randint(
-        PARTS, (draws, 2), generator=generator, device=device, dtype=torch.int32
-    )
-    marginals = torch.stack([density.sum(2), density.sum(1)], dim=1)
-    levels = cumulative(marginals).flatten(0, 1)
-    rows, columns = (margin + searched(levels, lines, drawn)).unbind(1)
+    brain = torch.arange(batch, dtype=torch.int32, device=device)
+    brain = brain.repeat(kinds + 1).index_select(0, image)
+    drawn = torch.randint(PARTS**2, (draws,), generator=generator, device=device)
+    row, column = searched(
+        cumulative(_marginals(density)),
+        torch.cat([brain, brain + batch]),
+        torch.cat([drawn >> BITS, drawn & PARTS - 1]).int(),
+    ).chunk(2)
+
+    # What a square has beyond an edge falls into the margin of the next row or image.
+    margin = sides[0] - 1
+    height, width = (margin + length for length in density.shape[1:])
     anchors = torch.zeros(
-        (kinds * batch + 1, side, side), dtype=torch.bool, device=device
+        (kinds * batch + 1) * height * width, dtype=torch.bool, device=device
     )
-    anchors.view(-1).index_fill_(0, (image * side + rows) * side + columns, True)
-    return anchors[:-1].view(kinds, batch, side, side)
+    at = (image * height + row + margin) * width + column + margin
+    anchors.index_fill_(0, at.long(), True)
+    squares = grown_together(anchors[: -height * width].view(kinds, -1), sides, width)
+    return squares.as_strided(density.shape, (height * width, width, 1))
+
+
+def _marginals(density: Tensor) -> Tensor:
+    """Return sums of rows, then of columns, filled up with zeros: (2 B, a power of 2)."""
+    length = 1 << (max(density.shape[1:]) - 1).bit_length()
+    sums = density.sum(2), density.sum(1)
+    return torch.cat([pad(line, (0, length - line.shape[1])) for line in sums])
 
 
 def cumulative(weights: Tensor) -> Tensor:
@@ -64,47 +77,52 @@ def cumulative(weights: Tensor) -> Tensor:
 
 
 def searched(levels: Tensor, lines: Tensor, drawn: Tensor) -> Tensor:
-    """Return how many levels of a line each number has reached: int32, same shape.
+    """Return how many levels of a line each number has reached: int32 (N,).
 
-    As torch.searchsorted, but without branches, of which a processor foresees none.
+    As torch.searchsorted, but without branches, which no processor foresees.
 
     Args:
-        levels: rising to PARTS, int32 (L, S).
-        lines: int32.
-        drawn: below PARTS, int32, the same shape.
+        levels: rising to PARTS, int32 (L, a power of 2).
+        lines: int32 (N,).
+        drawn: below PARTS, int32 (N,).
     """
-    step = 1 << (levels.shape[-1] - 1).bit_length()
-    flat = pad(levels, (0, step - levels.shape[-1]), value=PARTS).flatten()
-    start = (lines * step).flatten()
-    found, drawn = start.clone(), drawn.flatten()
+    step = levels.shape[1]
+    start, levels = lines * step, levels.flatten()
+    found = start.clone()
     while step := step // 2:
-        reached = flat[step - 1 :].index_select(0, found) <= drawn
+        reached = levels[step - 1 :].index_select(0, found).le_(drawn)
         found.add_(reached, alpha=step)
-    return (found - start).view_as(lines)
+    return found.sub_(start)
 
 
-def squares(anchors: Tensor, sides: Sequence[int]) -> Tensor:
-    """Return squares that grow down and right from their anchors: bool (B, S, S).
+def grown_together(anchors: Tensor, sides: Sequence[int], width: int) -> Tensor:
+    """Return true where a square from an anchor before is, without the first rows.
 
     Args:
-        anchors: bool (K, B, sides[0] - 1 + S, sides[0] - 1 + S), see `random_anchors`.
-        sides: of the K squares, falling, px.
+        anchors: of the K kinds of squares, bool (K, N), images row by row.
+        sides: of the squares, falling, px.
+        width: of a row.
+
+    Returns:
+        Bool (M,): the last of the N pixels that squares at the first do not reach past.
     """
     mask = torch.zeros_like(anchors[0])
-    # The larger squares go on growing together with the smaller ones.
+    # The larger squares go on growing with the smaller ones.
     for more, (side, smaller) in zip(anchors, pairwise([*sides, 1]), strict=True):
-        done = sides[0] - side
-        mask = mask | more[:, done:, done:]
-        mask = grown(grown(mask, side - smaller, 1), side - smaller, 2)
+        mask = mask | more[len(more) - len(mask) :]
+        for stride in (width, 1):
+            mask = grown(mask, side - smaller, stride)
     return mask
 
 
-def grown(mask: Tensor, by: int, axis: int) -> Tensor:
-    """Return true where a pixel is or one of `by` before, without the first `by`."""
+def grown(mask: Tensor, by: int, stride: int) -> Tensor:
+    """Return true where a pixel is or one of `by` before, one every `stride`.
+
+    The first `by * stride` are left out.
+    """
     reach = 1
     for _ in range(by.bit_length()):
         step = min(reach, by + 1 - reach)
-        kept = mask.shape[axis] - step
-        mask = mask.narrow(axis, step, kept) | mask.narrow(axis, 0, kept)
+        mask = mask[step * stride :] | mask[: -step * stride]
         reach += step
     return mask
