@@ -62,7 +62,7 @@ def random_squares(
 
 
 def _marginals(density: Tensor) -> Tensor:
-    """Return sums of rows, then of columns, filled up with zeros: (2 B, a power of 2)."""
+    """Return sums of rows, then of columns, and zeros: float (2 B, a power of 2)."""
     length = 1 << (max(density.shape[1:]) - 1).bit_length()
     sums = density.sum(2), density.sum(1)
     return torch.cat([pad(line, (0, length - line.shape[1])) for line in sums])
