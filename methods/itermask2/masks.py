@@ -6,7 +6,7 @@ part of the brain follows one law on every grid: on an elliptic brain 0.22 on av
 the two large regimes (5 to 95 %: 0.08 to 0.41), 0.04 in the small one (0.02 to 0.06).
 """
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +39,31 @@ SIDES = (16, 8, 4)  # mm
 EXTRA_SQUARES = ((3.0, 10.0), (5.0, 10.0))
 
 
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """All that is random in the masks of B brains but the places of the squares.
+
+    Attributes:
+        centre: which pixel of the brain is the centre, from 0 to 1 (B,).
+        deviations: of rows and columns, px (2, B).
+        correlation: of rows and columns (B,).
+        numbers: of squares of each side, int32 (3, B).
+    """
+
+    centre: Tensor
+    deviations: Tensor
+    correlation: Tensor
+    numbers: Tensor
+
+    def __getitem__(self, part: slice) -> "Clusters":
+        return Clusters(
+            self.centre[part],
+            self.deviations[:, part],
+            self.correlation[part],
+            self.numbers[:, part],
+        )
+
+
 def random_masks(
     brain: Tensor,
     pixel: float,
@@ -53,16 +78,21 @@ def random_masks(
         generator: on the device of `brain`.
         regimes: each mask draws one of these, all equally likely.
     """
+    clusters = _clusters(len(brain), pixel, generator, regimes, brain.device)
+    sides = [ours for ours, _ in _rounded(pixel)]
     if not brain.is_cpu:
-        return _masks(brain, pixel, generator, regimes)
+        draws = len(brain) * _most(pixel, regimes)
+        return _masks(brain, clusters, sides, draws, generator)
     # What is outside the box of the brains is never masked.
     box = (..., *_box(brain))
     masks = torch.zeros_like(brain)
-    parts = math.ceil(brain[box].numel() / CACHED)
-    for inside, mask in zip(
-        brain[box].chunk(parts), masks[box].chunk(parts), strict=True
-    ):
-        mask.copy_(_masks(inside, pixel, generator, regimes))
+    step = max(1, CACHED // brain[0][box].numel())
+    for start in range(0, len(brain), step):
+        part = slice(start, start + step)
+        ours = clusters[part]
+        masks[part][box] = _masks(
+            brain[part][box], ours, sides, int(ours.numbers.sum()), generator
+        )
     return masks
 
 
@@ -76,40 +106,50 @@ def _box(brain: Tensor) -> tuple[slice, slice]:
     )
 
 
-def _masks(
-    brain: Tensor, pixel: float, generator: torch.Generator, regimes: tuple[Regime, ...]
-) -> Tensor:
-    """Return random masks inside brains: bool (B, 1, H, W), see `random_masks`.
-
-    Away from the CPU nothing waits for the host, and the shape of the brains decides
-    all others.
-    """
-    unit = torch.rand((8, len(brain)), generator=generator, device=brain.device)
+def _clusters(
+    count: int,
+    pixel: float,
+    generator: torch.Generator,
+    regimes: tuple[Regime, ...],
+    device: torch.device,
+) -> Clusters:
+    """Return so many random clusters."""
+    unit = torch.rand((8, count), generator=generator, device=device)
     spread, fewest, most = _chosen(regimes, unit[0])
     variances = _between(VARIANCE, unit[1:3])
     scale = variances.prod(0).sqrt()
-    deviations = spread / pixel * variances.sqrt()
-    correlation = _between((-1.0, 1.0), unit[3])
-
-    sides, factors = _rounded(pixel)
-    numbers = torch.stack(
-        [
-            (_between(bounds, part).floor() * factor).round().int()
-            for bounds, part, factor in zip(
-                (*EXTRA_SQUARES, (fewest * scale, most * scale)),
-                unit[4:7],
-                factors,
-                strict=True,
-            )
-        ]
+    bounds = (*EXTRA_SQUARES, (fewest * scale, most * scale))
+    numbers = [
+        (_between(limits, part).floor() * factor).round().int()
+        for limits, part, (_, factor) in zip(
+            bounds, unit[5:], _rounded(pixel), strict=True
+        )
+    ]
+    return Clusters(
+        centre=unit[3],
+        deviations=spread / pixel * variances.sqrt(),
+        correlation=_between((-1.0, 1.0), unit[4]),
+        numbers=torch.stack(numbers),
     )
-    draws = int(numbers.sum()) if brain.is_cpu else _most(len(brain), regimes, factors)
 
+
+def _masks(
+    brain: Tensor,
+    clusters: Clusters,
+    sides: Sequence[int],
+    draws: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """Return masks inside brains: bool (B, 1, H, W).
+
+    Nothing waits for the host, and all shapes follow from those of the arguments.
+    """
     # On the CPU, bytes become fractions several times as fast as truth values.
     inside = brain[:, 0].view(torch.uint8).float()
-    centre = _random_pixel(inside, unit[7])
-    density = _density(inside, centre, deviations, correlation)
-    return random_squares(density, numbers, sides, draws, generator)[:, None] & brain
+    centre = _pixel(inside, clusters.centre)
+    density = _density(inside, centre, clusters.deviations, clusters.correlation)
+    squares = random_squares(density, clusters.numbers, sides, draws, generator)
+    return squares[:, None] & brain
 
 
 def _between(
@@ -131,24 +171,30 @@ def _chosen(regimes: tuple[Regime, ...], unit: Tensor) -> Tensor:
     return chosen
 
 
-def _rounded(pixel: float) -> tuple[list[int], list[float]]:
-    """Return sides in px, and how many squares of them make up for one of SIDES."""
-    sides = [max(1, round(side / pixel)) for side in SIDES]
+def _rounded(pixel: float) -> list[tuple[int, float]]:
+    """Return each of SIDES in px, and how many such squares make up for one."""
     exact = [side / pixel for side in SIDES]
-    return sides, [(e / ours) ** 2 for e, ours in zip(exact, sides, strict=True)]
+    ours = [max(1, round(side)) for side in exact]
+    return [(side, (e / side) ** 2) for e, side in zip(exact, ours, strict=True)]
 
 
-def _most(count: int, regimes: tuple[Regime, ...], factors: list[float]) -> int:
-    """Return a number of squares that masks for so many brains never exceed."""
+def _most(pixel: float, regimes: tuple[Regime, ...]) -> int:
+    """Return a number of squares that no mask exceeds."""
     largest = max(regime.squares[1] for regime in regimes) * VARIANCE[1]
     published = (*(many for _, many in EXTRA_SQUARES), largest)
-    return count * sum(
-        int(many * factor) + 1 for many, factor in zip(published, factors, strict=True)
+    return sum(
+        int(many * factor) + 1
+        for many, (_, factor) in zip(published, _rounded(pixel), strict=True)
     )
 
 
-def _random_pixel(inside: Tensor, unit: Tensor) -> Tensor:
-    """Return row and column of one of the ones in each image (B, S, S): (2, B)."""
+def _pixel(inside: Tensor, unit: Tensor) -> Tensor:
+    """Return row and column of one of the ones of each image: (2, B).
+
+    Args:
+        inside: of ones and zeros (B, H, W).
+        unit: which one, from 0 for the first to 1 (B,).
+    """
     in_rows = inside.sum(2)
     row, rest = _place(in_rows, (unit * in_rows.sum(1)).floor())
     image = torch.arange(len(row), device=row.device)
@@ -171,10 +217,10 @@ def _place(counts: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
 def _density(
     inside: Tensor, centre: Tensor, deviations: Tensor, correlation: Tensor
 ) -> Tensor:
-    """Return a Gaussian inside the brain, 1 at its centre: (B, S, S).
+    """Return a Gaussian inside the brain, 1 at its centre: (B, H, W).
 
     Args:
-        inside: 1 in the brain, 0 elsewhere (B, S, S).
+        inside: 1 in the brain, 0 elsewhere (B, H, W).
         centre: row and column, px (2, B).
         deviations: of row and column, px (2, B).
         correlation: of row and column (B,).

@@ -9,13 +9,32 @@ from scipy.stats import multivariate_normal
 from torch import from_numpy
 from torch.nn.functional import interpolate
 
-SIZE = 240
-
 
 def published_mask(
     rng: np.random.Generator, brain: NDArray[np.bool_], small: bool
 ) -> NDArray[np.bool_]:
     """Return a random mask of one regime inside a brain: bool (240, 240)."""
+    return (kept_pixels(rng, brain, small) == 0) & brain
+
+
+def published_sample(
+    rng: np.random.Generator, brain: NDArray[np.bool_], small: bool, size: int
+) -> NDArray[np.float32]:
+    """Return a random mask as a network is given it, in parts of larger pixels."""
+    kept = resized(kept_pixels(rng, brain, small), size)
+    return (1 - kept) * resized(brain.astype(np.float32), size)
+
+
+def resized(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Return the mean over each of size x size larger pixels."""
+    smaller = interpolate(from_numpy(image)[None, None], (size, size), mode="area")
+    return np.asarray(smaller[0, 0])
+
+
+def kept_pixels(
+    rng: np.random.Generator, brain: NDArray[np.bool_], small: bool
+) -> NDArray[np.float32]:
+    """Return 0 in random squares of one regime, 1 elsewhere: float32 (240, 240)."""
     c11, c22 = rng.uniform(0.3, 10, 2)
     scale = np.sqrt(c11 * c22)
     c12 = rng.choice([-1, 1]) * rng.uniform(0, scale)
@@ -41,10 +60,4 @@ def published_mask(
     sides = np.repeat([4, 8, 16], numbers)
     for row, column, side in zip(rows, columns, sides, strict=True):
         kept[row : row + side, column : column + side] = 0
-    return (kept == 0) & brain
-
-
-def resized(mask: NDArray[np.bool_], size: int) -> NDArray[np.float32]:
-    """Return the masked part of each of size x size pixels."""
-    image = from_numpy(mask.astype(np.float32))[None, None]
-    return np.asarray(interpolate(image, size=(size, size), mode="area")[0, 0])
+    return kept

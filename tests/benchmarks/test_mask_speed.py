@@ -2,8 +2,7 @@
 
     pytest tests/benchmarks/test_mask_speed.py --benchmark-enable --benchmark-only
 
-The twin is leaner than the original code, which takes four times as long: it has loops
-over squares alone.
+The twin is lean: all but the squares is vectorised in it.
 """
 
 from functools import cache
@@ -50,13 +49,14 @@ def ours(brain: Tensor, generator: torch.Generator) -> Tensor:
 def as_published(
     twin: ModuleType, rng: np.random.Generator, brain: NDArray[np.bool_]
 ) -> None:
-    """Draw one mask for each brain at 240 px, and make it smaller."""
     for number, inside in enumerate(brain):
-        mask = twin.published_mask(rng, inside, small=number % 3 == 2)
-        twin.resized(mask, SIZE)
+        twin.published_sample(rng, inside, number % 3 == 2, SIZE)
 
 
-@pytest.mark.benchmark(group="promised: 256 masks of 128 px, in alternation")
+# Time on the core: what else the machine does is not counted.
+@pytest.mark.benchmark(
+    group="promised: 256 masks of 128 px, in alternation", timer=process_time
+)
 def test_50_times_faster_than_as_published(
     benchmark: BenchmarkFixture, published_masks: ModuleType
 ) -> None:
