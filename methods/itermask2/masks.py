@@ -6,7 +6,6 @@ part of the brain follows one law on every grid: on an elliptic brain 0.22 on av
 the two large regimes (5 to 95 %: 0.08 to 0.41), 0.04 in the small one (0.02 to 0.06).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 from .squares import random_squares
 
 VARIANCE = (0.3, 10.0)
-CACHED = 2**19  # px at a time on the CPU, whose numbers stay near the processor
+CACHED = 2**20  # px at a time on the CPU: what is made of them stays near it
 
 
 @dataclass(frozen=True)
@@ -79,25 +78,22 @@ def random_masks(
         regimes: each mask draws one of these, all equally likely.
     """
     clusters = _clusters(len(brain), pixel, generator, regimes, brain.device)
+    if brain.is_cpu:
+        box, draws = _box(brain), int(clusters.numbers.sum())
+    else:
+        # Reading a number would wait for the device.
+        box, draws = (slice(None),) * 2, len(brain) * _most(pixel, regimes)
+    inside = brain[:, 0, *box]
     sides = [ours for ours, _ in _rounded(pixel)]
-    if not brain.is_cpu:
-        draws = len(brain) * _most(pixel, regimes)
-        return _masks(brain, clusters, sides, draws, generator)
-    # What is outside the box of the brains is never masked.
-    box = (..., *_box(brain))
+    rows, columns = _marginals(inside, clusters)
+    squares = random_squares(rows, columns, clusters.numbers, sides, draws, generator)
     masks = torch.zeros_like(brain)
-    step = max(1, CACHED // brain[0][box].numel())
-    for start in range(0, len(brain), step):
-        part = slice(start, start + step)
-        ours = clusters[part]
-        masks[part][box] = _masks(
-            brain[part][box], ours, sides, int(ours.numbers.sum()), generator
-        )
+    masks[:, 0, *box] = squares & inside
     return masks
 
 
 def _box(brain: Tensor) -> tuple[slice, slice]:
-    """Return the rows and the columns of the smallest box that holds all brains."""
+    """Return rows and columns around all brains; nothing else is ever masked."""
     anywhere = brain[:, 0].view(torch.uint8).amax(0)
     rows, columns = (anywhere.amax(axis).nonzero().flatten() for axis in (1, 0))
     return (
@@ -131,25 +127,6 @@ def _clusters(
         correlation=_between((-1.0, 1.0), unit[4]),
         numbers=torch.stack(numbers),
     )
-
-
-def _masks(
-    brain: Tensor,
-    clusters: Clusters,
-    sides: Sequence[int],
-    draws: int,
-    generator: torch.Generator,
-) -> Tensor:
-    """Return masks inside brains: bool (B, 1, H, W).
-
-    Nothing waits for the host, and all shapes follow from those of the arguments.
-    """
-    # On the CPU, bytes become fractions several times as fast as truth values.
-    inside = brain[:, 0].view(torch.uint8).float()
-    centre = _pixel(inside, clusters.centre)
-    density = _density(inside, centre, clusters.deviations, clusters.correlation)
-    squares = random_squares(density, clusters.numbers, sides, draws, generator)
-    return squares[:, None] & brain
 
 
 def _between(
@@ -188,8 +165,59 @@ def _most(pixel: float, regimes: tuple[Regime, ...]) -> int:
     )
 
 
-def _pixel(inside: Tensor, unit: Tensor) -> Tensor:
-    """Return row and column of one of the ones of each image: (2, B).
+def _marginals(brain: Tensor, clusters: Clusters) -> tuple[Tensor, Tensor]:
+    """Return sums over each row, and over each column, of the density of squares.
+
+    The density is a Gaussian inside the brain, in any unit.
+
+    Args:
+        brain: bool (B, H, W).
+        clusters: in each.
+
+    Returns:
+        Float (B, H) and (B, W).
+    """
+    step = max(1, CACHED // brain[0].numel()) if brain.is_cpu else len(brain)
+    sums = []
+    for start in range(0, len(brain), step):
+        part = slice(start, start + step)
+        # On the CPU, bytes become fractions several times as fast as truth values.
+        inside = brain[part].view(torch.uint8).float()
+        density = _gaussian(inside, clusters[part]).mul_(inside)
+        sums.append((density.sum(2), density.sum(1)))
+    rows, columns = zip(*sums, strict=True)
+    return torch.cat(rows), torch.cat(columns)
+
+
+def _gaussian(inside: Tensor, clusters: Clusters) -> Tensor:
+    """Return Gaussians that are 1 at a random pixel of their brain: float (B, H, W).
+
+    Args:
+        inside: 1 in the brain, 0 elsewhere (B, H, W).
+        clusters: in each.
+    """
+    # Near a correlation of 1 this cancels to 0 in single precision.
+    rest = (1 - clusters.correlation.square()).clamp(min=1e-3).sqrt()
+    rows, columns = (
+        (torch.arange(length, device=inside.device) - middle[:, None])
+        / (deviation * rest)[:, None]
+        for length, middle, deviation in zip(
+            inside.shape[1:],
+            _pixel(inside, clusters.centre),
+            clusters.deviations,
+            strict=True,
+        )
+    )
+    logits = (clusters.correlation[:, None] * rows)[:, :, None] * columns[:, None]
+    logits -= rows.square()[:, :, None] / 2
+    logits -= columns.square()[:, None] / 2
+    # Processors take ten times as long for results that are next to 0.
+    gaussian: Tensor = logits.clamp_(min=-80).exp_()
+    return gaussian
+
+
+def _pixel(inside: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:
+    """Return row and column of one of the ones of each image: (B,) each.
 
     Args:
         inside: of ones and zeros (B, H, W).
@@ -199,7 +227,7 @@ def _pixel(inside: Tensor, unit: Tensor) -> Tensor:
     row, rest = _place(in_rows, (unit * in_rows.sum(1)).floor())
     image = torch.arange(len(row), device=row.device)
     column, _ = _place(inside[image, row], rest)
-    return torch.stack([row, column])
+    return row, column
 
 
 def _place(counts: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
@@ -212,31 +240,3 @@ def _place(counts: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
     before = counts.cumsum(1) - counts
     place = (before <= number[:, None]).sum(1) - 1
     return place, number - before.gather(1, place[:, None])[:, 0]
-
-
-def _density(
-    inside: Tensor, centre: Tensor, deviations: Tensor, correlation: Tensor
-) -> Tensor:
-    """Return a Gaussian inside the brain, 1 at its centre: (B, H, W).
-
-    Args:
-        inside: 1 in the brain, 0 elsewhere (B, H, W).
-        centre: row and column, px (2, B).
-        deviations: of row and column, px (2, B).
-        correlation: of row and column (B,).
-    """
-    # Near a correlation of 1 this cancels to 0 in single precision.
-    rest = (1 - correlation.square()).clamp(min=1e-3).sqrt()
-    rows, columns = (
-        (torch.arange(length, device=inside.device) - middle[:, None])
-        / (deviation * rest)[:, None]
-        for length, middle, deviation in zip(
-            inside.shape[1:], centre, deviations, strict=True
-        )
-    )
-    logits = (correlation[:, None] * rows)[:, :, None] * columns[:, None]
-    logits -= rows.square()[:, :, None] / 2
-    logits -= columns.square()[:, None] / 2
-    # Processors take ten times as long for results that are next to 0.
-    density: Tensor = logits.clamp_(min=-80).exp_().mul_(inside)
-    return density

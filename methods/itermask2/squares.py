@@ -16,7 +16,8 @@ PARTS = 1 << BITS
 
 
 def random_squares(
-    density: Tensor,
+    rows: Tensor,
+    columns: Tensor,
     numbers: Tensor,
     sides: Sequence[int],
     draws: int,
@@ -25,16 +26,17 @@ def random_squares(
     """Return squares at random places: bool (B, H, W).
 
     As published, a square starts in the row of one pixel and the column of another,
-    both drawn from the density, and extends down and right.
+    both drawn from a density, and extends down and right: only the marginals count.
 
     Args:
-        density: not negative, in any unit, float (B, H, W).
+        rows: weight of each, not negative, in any unit, float (B, H).
+        columns: the same, (B, W).
         numbers: of squares of each side, int32 (K, B).
         sides: of the K kinds of squares, falling, px.
         draws: at least the sum of the numbers; more change nothing.
-        generator: on the device of the density.
+        generator: on the device of the weights.
     """
-    (kinds, batch), device = numbers.shape, density.device
+    (kinds, batch), device = numbers.shape, numbers.device
     # What is drawn in vain lands on one more image.
     spare = draws - numbers.sum(dtype=torch.int32)
     image = torch.repeat_interleave(
@@ -44,28 +46,31 @@ def random_squares(
     brain = brain.repeat(kinds + 1).index_select(0, image)
     drawn = torch.randint(PARTS**2, (draws,), generator=generator, device=device)
     row, column = searched(
-        cumulative(_marginals(density)),
+        cumulative(_lines(rows, columns)),
         torch.cat([brain, brain + batch]),
         torch.cat([drawn >> BITS, drawn & PARTS - 1]).int(),
     ).chunk(2)
 
     # What a square has beyond an edge falls into the margin of the next row or image.
     margin = sides[0] - 1
-    height, width = (margin + length for length in density.shape[1:])
+    height, width = (margin + weights.shape[1] for weights in (rows, columns))
     anchors = torch.zeros(
         (kinds * batch + 1) * height * width, dtype=torch.bool, device=device
     )
     at = (image * height + row + margin) * width + column + margin
     anchors.index_fill_(0, at.long(), True)
     squares = grown_together(anchors[: -height * width].view(kinds, -1), sides, width)
-    return squares.as_strided(density.shape, (height * width, width, 1))
+    return squares.as_strided(
+        (batch, rows.shape[1], columns.shape[1]), (height * width, width, 1)
+    )
 
 
-def _marginals(density: Tensor) -> Tensor:
-    """Return sums of rows, then of columns, and zeros: float (2 B, a power of 2)."""
-    length = 1 << (max(density.shape[1:]) - 1).bit_length()
-    sums = density.sum(2), density.sum(1)
-    return torch.cat([pad(line, (0, length - line.shape[1])) for line in sums])
+def _lines(rows: Tensor, columns: Tensor) -> Tensor:
+    """Return one after the other, filled up with zeros: (2 B, a power of 2)."""
+    length = 1 << (max(rows.shape[1], columns.shape[1]) - 1).bit_length()
+    return torch.cat(
+        [pad(weights, (0, length - weights.shape[1])) for weights in (rows, columns)]
+    )
 
 
 def cumulative(weights: Tensor) -> Tensor:

@@ -17,8 +17,12 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def densities(batch: int, height: int, width: int) -> Tensor:
-    return torch.rand(batch, height, width, generator=seeded(9)) ** 8
+def weights(batch: int, height: int, width: int) -> tuple[Tensor, Tensor]:
+    generator = seeded(9)
+    rows, columns = (
+        torch.rand(1, n, generator=generator) ** 8 for n in (height, width)
+    )
+    return rows.expand(batch, -1), columns.expand(batch, -1)
 
 
 def drawn_slowly(anchors: NDArray[np.bool_], sides: list[int]) -> NDArray[np.bool_]:
@@ -71,13 +75,13 @@ def test_cumulative_probabilities_end_at_one_whatever_the_unit() -> None:
 
 
 def test_rows_and_columns_follow_the_marginals_independently() -> None:
-    density = densities(1, 12, 9)
+    rows, columns = weights(4000, 12, 9)
     numbers = torch.ones(1, 4000, dtype=torch.int32)
 
-    drawn = random_squares(density.expand(4000, -1, -1), numbers, [1], 4000, seeded())
+    drawn = random_squares(rows, columns, numbers, [1], 4000, seeded())
 
-    marginals = density[0].sum(1)[:, None] * density[0].sum(0)
-    expected = 4000 * marginals / marginals.sum()
+    product = rows[0][:, None] * columns[0]
+    expected = 4000 * product / product.sum()
     squared = (drawn.sum(0) - expected).square() / expected
     # 0.999 quantile of chi squared with 12 x 9 - 1 degrees of freedom.
     assert drawn.sum((1, 2)).eq(1).all()
@@ -85,11 +89,10 @@ def test_rows_and_columns_follow_the_marginals_independently() -> None:
 
 
 def test_draws_in_vain_change_nothing() -> None:
-    density = densities(3, 20, 17)
     numbers = torch.tensor([[1, 0, 2], [3, 5, 0]], dtype=torch.int32)
 
-    exact = random_squares(density, numbers, [4, 2], 11, seeded())
-    more = random_squares(density, numbers, [4, 2], 500, seeded())
+    exact = random_squares(*weights(3, 20, 17), numbers, [4, 2], 11, seeded())
+    more = random_squares(*weights(3, 20, 17), numbers, [4, 2], 500, seeded())
 
     assert torch.equal(exact, more)
 
@@ -97,6 +100,6 @@ def test_draws_in_vain_change_nothing() -> None:
 def test_no_squares_are_drawn_where_none_are_wanted() -> None:
     numbers = torch.tensor([[0, 1]], dtype=torch.int32)
 
-    drawn = random_squares(densities(2, 8, 8), numbers, [2], 1, seeded())
+    drawn = random_squares(*weights(2, 8, 8), numbers, [2], 1, seeded())
 
     assert drawn.flatten(1).any(1).tolist() == [False, True]
