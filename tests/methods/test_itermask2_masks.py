@@ -1,7 +1,13 @@
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import label
+from scipy.stats import ks_2samp
 from torch import Tensor
 
 from uadbench.methods.itermask2.masks import LARGE, SMALL, Regime, random_masks
@@ -32,40 +38,16 @@ def masked_parts(
     return (masks.sum((1, 2, 3)) / brain.sum((1, 2, 3))).double().numpy()
 
 
-def slow_twin(
-    rng: np.random.Generator, brain: NDArray[np.bool_], small: bool
-) -> NDArray[np.bool_]:
-    """One mask, drawn on 240 px a square at a time, as the published law is written."""
-    variances = rng.uniform(0.3, 10, 2)
-    scale = np.sqrt(variances.prod())
-    correlated = rng.choice([-1, 1]) * rng.uniform(0, scale)
-    covariance = np.array([[variances[0], correlated], [correlated, variances[1]]])
-    pixels = np.argwhere(brain)
-    units = (pixels - pixels[rng.integers(len(pixels))]) * (0.4 if small else 0.1)
-    distance = np.einsum("ni,ij,nj->n", units, np.linalg.inv(covariance), units)
-    weights = np.exp(-distance / 2)
-    density: NDArray[np.float64] = weights / weights.sum()
-    few, many = (5, 20) if small else (100, 200)
-    numbers = {
-        4: int(rng.uniform(few * scale, many * scale)),
-        8: int(rng.integers(5, 10)),
-        16: int(rng.integers(3, 10)),
-    }
-    mask = np.zeros_like(brain)
-    for side, number in numbers.items():
-        rows = pixels[rng.choice(len(pixels), number, p=density), 0]
-        columns = pixels[rng.choice(len(pixels), number, p=density), 1]
-        for row, column in zip(rows, columns, strict=True):
-            mask[row : row + side, column : column + side] = True
-    return mask & brain
-
-
-def row_widths(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the standard deviation of the masked rows of each mask, px."""
+def middles(masks: NDArray[np.bool_], power: int = 1) -> NDArray[np.float64]:
+    """Return the mean of a power of the masked rows of each mask, px."""
     counts = masks.sum(2).astype(float)
-    rows = np.arange(masks.shape[1])
-    mean, square = (counts @ rows**n / counts.sum(1) for n in (1, 2))
-    return np.asarray(np.sqrt(square - mean**2))
+    rows = np.arange(masks.shape[1]) ** power
+    return np.asarray(counts @ rows / counts.sum(1))
+
+
+def widths(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the standard deviation of the masked rows of each mask, px."""
+    return np.asarray(np.sqrt(middles(masks, 2) - middles(masks) ** 2))
 
 
 @pytest.mark.parametrize(("size", "field"), [(64, 240), (128, 240), (64, 192)])
@@ -82,20 +64,39 @@ def test_masked_part_of_the_brain_follows_the_stated_law(
     assert np.quantile(parts, 0.95) == pytest.approx(high, rel=0.15, abs=0.005)
 
 
+# Of the pixels (N, 240, 240) to a number for each mask.
+MEASURES: dict[str, Callable[[NDArray[np.bool_]], NDArray[np.float64]]] = {
+    "masked pixels": lambda masks: masks.sum((1, 2)),
+    "components": lambda masks: np.array([label(mask)[1] for mask in masks]),
+    "edge pixels": lambda masks: (masks[:, 1:] != masks[:, :-1]).sum((1, 2)),
+    "distance to the middle": lambda masks: np.hypot(
+        middles(masks) - 119.5, middles(masks.swapaxes(1, 2)) - 119.5
+    ),
+    "width of rows": widths,
+    "width of columns": lambda masks: widths(masks.swapaxes(1, 2)),
+    "correlation": lambda masks: np.array(
+        [np.corrcoef(*mask.nonzero())[0, 1] for mask in masks]
+    ),
+}
+
+
 @pytest.mark.parametrize("regime", [LARGE, SMALL])
-def test_masks_agree_with_the_slow_twin(regime: Regime) -> None:
-    rng = np.random.default_rng(0)
+def test_masks_follow_the_published_law(
+    regime: Regime, published_masks: ModuleType
+) -> None:
+    rng = np.random.default_rng(1)
     brain = ellipse(240)
-    twins = np.stack([slow_twin(rng, brain, regime is SMALL) for _ in range(80)])
+    draw = partial(published_masks.published_mask, rng, brain, regime is SMALL)
+    published = np.stack([draw() for _ in range(300)])
 
-    masks = random_masks(brains(120, 240), 1.0, seeded(), (regime,))[:, 0].numpy()
+    masks = random_masks(brains(900, 240), 1.0, seeded(), (regime,))[:, 0].numpy()
 
-    twin_parts, parts = (m.sum((1, 2)) / brain.sum() for m in (twins, masks))
-    twin_widths, widths = (row_widths(m) for m in (twins, masks))
-    # The standard errors of the differences are 6 % of the means.
-    assert parts.mean() == pytest.approx(twin_parts.mean(), rel=0.18)
-    assert parts.std() == pytest.approx(twin_parts.std(), rel=0.3)
-    assert widths.mean() == pytest.approx(twin_widths.mean(), rel=0.18)
+    # With other seeds, seven measures at 0.0001 fail in one case of 1400 or fewer.
+    p_values = {
+        name: ks_2samp(measure(published), measure(masks)).pvalue
+        for name, measure in MEASURES.items()
+    }
+    assert min(p_values.values()) > 1e-4, p_values
 
 
 def test_two_thirds_of_the_masks_are_large() -> None:
@@ -106,6 +107,16 @@ def test_two_thirds_of_the_masks_are_large() -> None:
     parts = masks.sum((1, 2, 3)) / brain.sum((1, 2, 3))
     # 0.07 lies between the regimes; 5 % of the large masks lie below it.
     assert float((parts > 0.07).float().mean()) == pytest.approx(2 / 3, abs=0.06)
+
+
+def test_all_numbers_stay_on_the_device() -> None:
+    # This device has shapes but no numbers that could be read.
+    brain = torch.ones(4, 1, 64, 64, dtype=torch.bool, device="meta")
+
+    masks = random_masks(brain, 3.75, seeded())
+
+    assert masks.is_meta
+    assert masks.shape == brain.shape
 
 
 def test_masks_are_hard_and_inside_the_brain() -> None:
@@ -132,3 +143,31 @@ def test_a_brain_of_one_pixel_is_masked() -> None:
     brain[..., 10, 20] = True
 
     assert torch.equal(random_masks(brain, 3.75, seeded()), brain)
+
+
+def test_brains_in_opposite_corners_have_masks_of_their_own() -> None:
+    brain = torch.zeros(2, 1, 64, 64, dtype=torch.bool)
+    brain[0, :, :20, :30] = True
+    brain[1, :, 40:, 50:] = True
+
+    masks = random_masks(brain, 3.75, seeded())
+
+    assert not (masks & ~brain).any()
+    assert masks.flatten(1).any(1).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_repeats_its_masks_and_is_never_waited_for() -> None:
+    brain = brains(64, 128).cuda()
+    generators = [torch.Generator("cuda").manual_seed(0) for _ in range(2)]
+
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        masks = [random_masks(brain, 1.875, drawn, (LARGE,)) for drawn in generators]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+    assert torch.equal(*masks)
+    part = masks[0].sum() / brain.sum()
+    assert float(part) == pytest.approx(STATED[LARGE][0], rel=0.3)
