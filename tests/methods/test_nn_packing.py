@@ -33,9 +33,7 @@ def scans(counts: Iterable[int]) -> list[tuple[str, Pair]]:
     return [(str(i), (place, place + 100)) for i, place in enumerate(places)]
 
 
-def read(
-    given: list[tuple[str, Pair]], diary: list[str]
-) -> Iterator[tuple[str, Pair]]:
+def read(given: list[tuple[str, Pair]], diary: list[str]) -> Iterator[tuple[str, Pair]]:
     for name, slices in given:
         diary.append(f"read {name}")
         yield name, slices
