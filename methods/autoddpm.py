@@ -29,6 +29,7 @@ Differs from the original code in:
   hides more where pixels are larger, as at the demo's 3 mm.
 - No augmentation by rotation, scale and mirroring; all axial slices that count, not
   the middle one alone.
+- `sampler=ddim` is no part of it.
 - No test image is skipped, and the second perceptual map, never used there, is not
   computed.
 """

@@ -240,12 +240,12 @@ def test_masks_are_compared_as_well(
     one: list[bool] | None, other: list[bool] | None, words: str
 ) -> None:
     score = np.zeros(1, np.float32)
-    predictions = [
+    first, second = (
         Prediction(score, None if mask is None else np.array(mask))
         for mask in (one, other)
-    ]
+    )
 
-    assert difference(*predictions) == words
+    assert difference(first, second) == words
 
 
 def test_extras_of_other_names_are_a_difference() -> None:
