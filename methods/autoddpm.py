@@ -29,6 +29,7 @@ Differs from the original code in:
   hides more where pixels are larger, as at the demo's 3 mm.
 - No augmentation by rotation, scale and mirroring; all axial slices that count, not
   the middle one alone.
+- `sampler=ddim` is no part of it.
 - No test image is skipped, and the second perceptual map, never used there, is not
   computed.
 """
@@ -47,11 +48,11 @@ from uadbench.protocols import Arrays, Card, Context, Lazy, Scan
 
 from ._nn.denoising import DEMO
 from ._nn.diffusion import add_noise, spaced
+from ._nn.packing import Tensors
 from ._nn.perceptual import Distance, distance, require
 from ._nn.reconstruction import Restored, Stack
 from ._nn.scans import cuts
 from ._nn.stepwise import StepwiseDenoising
-from ._nn.tensors import to_array
 
 SATURATED = 0.95  # part of a slice's pixels below the residual that becomes 1
 PAPER = {"batch": 16, "attention": (64, 32), "blocks": 1}
@@ -112,15 +113,22 @@ class AutoDDPM(StepwiseDenoising):
     def fit(self, train: Lazy[Scan], val: Lazy[Scan], ctx: Context) -> None:
         """Teach the network, then find the mask's threshold on healthy slices."""
         # Before the training: scans that don't fit show early.
-        healthy = [*cuts(val, self.scored, self.grid, ctx, self.name, "validation")]
+        read = cuts(val, self.scored, self.grid, ctx, self.name, "validation")
+        healthy = [(name, slices) for name, slices in read if slices.index]
         super().fit(train, val, ctx)
-        seeds = ctx.child("threshold")
-        maps = []
-        for scan, slices in ctx.monitor.track(healthy, "mask threshold", len(healthy)):
-            stack = self.stack(slices, seeds.child(scan))
-            with torch.no_grad():
-                _, combined = self.first_pass(self._fitted(), stack)
-            maps.append(to_array(combined[stack.brain]))
+        network, seeds = self._fitted(), ctx.child("threshold")
+
+        def combined_map(stack: Stack) -> Tensors:
+            return self.first_pass(network, stack)[1:]
+
+        cut = ((name, slices, seeds.child(name).seed) for name, slices in healthy)
+        found = self.batched(cut, combined_map, ctx.device)
+        maps = [
+            combined[:, 0][slices.brain]
+            for _, slices, (combined,) in ctx.monitor.track(
+                found, "mask threshold", len(healthy)
+            )
+        ]
         self._threshold = float(np.quantile(np.concatenate(maps), 1 - self.rate))
 
     def reconstruct(self, network: nn.Module, stack: Stack) -> Restored:
@@ -166,7 +174,7 @@ class AutoDDPM(StepwiseDenoising):
                 outside = self.noised(x_0, s, stack)
                 x_s = torch.where(mask, inside, outside)
                 if left:
-                    eps = self.drawn(x_s, stack.generator)
+                    eps = self.drawn(stack)
                     x_t = add_noise(x_s, eps, alpha_bar[t] / alpha_bar[s])
             x_t = x_s
         return x_t

@@ -26,7 +26,7 @@ Differs from the original code in:
 - `sampler=ddim` is no part of it.
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -53,8 +53,6 @@ PAPER = {
 # Few updates learn to see through little noise, a third of the paper's: after 90 steps
 # a network found more (AUPRC) than after 50, 150 or 250, on phantoms split by seed 100.
 QUICK = {**DEMO, "train_t": 200, "t": 90, "sampling_steps": 25}
-Sampler = Literal["ancestral", "ddim"]
-ETA: dict[Sampler, float] = {"ancestral": 1.0, "ddim": 0.0}
 
 
 @dataclass
@@ -71,13 +69,10 @@ class AnoDDPM(StepwiseDenoising):
 
     noise: Kind = Field("simplex", description="kind of noise")
     train_t: int = Field(800, ge=1, description="most noise steps in training")
-    sampler: Sampler = Field(
-        "ancestral", description="random steps back, or deterministic ones"
-    )
 
     def reconstruct(self, network: nn.Module, stack: Stack) -> Restored:
         """Return (image - reconstruction)^2 after noise and the way back."""
         x_0 = self.scaled(stack.images)
-        back = self.there_and_back(network, x_0, stack, ETA[self.sampler])
+        back = self.there_and_back(network, x_0, stack)
         restored = self.unscaled(back)
         return Restored(restored, (self.clipped(stack.images) - restored) ** 2)

@@ -104,11 +104,10 @@ class PatchedDDPM(Denoising):
         """Return |image - reconstruction|, the latter put together from patches."""
         x_0 = self.scaled(stack.images)
         x_t = self.noised(x_0, self.t, stack)
-        stitched = torch.zeros_like(x_0)
-        for patch in _patch_masks_on(x_0.device, self.size, self.patches):
-            inputs = torch.where(patch, x_t, x_0)
-            output = stack.through(at_step(network, self.t), inputs)
-            stitched = torch.where(patch, output, stitched)
+        patches = _patch_masks_on(x_0.device, self.size, self.patches)[:, None]
+        inputs = torch.where(patches, x_t, x_0)  # (patches, N, 1, S, S)
+        outputs = stack.through(at_step(network, self.t), inputs.flatten(0, 1))
+        stitched = torch.where(patches, outputs.view_as(inputs), 0).sum(dim=0)
         restored = self.unscaled(stitched)
         return Restored(restored, (self.clipped(stack.images) - restored).abs())
 

@@ -15,7 +15,7 @@ from uadbench.errors import DataError, UsageError
 
 from .denoiser_options import DenoiserOptions
 from .diffusion import add_noise, cosine_alpha_bar, linear_alpha_bar
-from .noise import Kind, Noise
+from .noise import Kind, Noise, Shared, Source
 from .reconstruction import Reconstruction, Stack
 from .tensors import to_array
 from .training import Loss, Step
@@ -152,7 +152,7 @@ class Denoising(DenoiserOptions, Reconstruction):
         """Return a batch of the images, each after a random number of noise steps."""
         x_0 = self.scaled(images[step.indices])
         t = self.random_steps(step)
-        eps = self.drawn(x_0, step.generator)
+        eps = self.drawn(Shared(step.generator, len(x_0)))
         alpha_bar = self.alpha_bar(images.device)[t][:, None, None, None]
         return Noised(x_0, t, eps, add_noise(x_0, eps, alpha_bar))
 
@@ -186,17 +186,16 @@ class Denoising(DenoiserOptions, Reconstruction):
             device=step.indices.device,
         )
 
-    def drawn(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Return noise in the shape of the images."""
+    def drawn(self, source: Source) -> Tensor:
+        """Return noise for each image that the source has numbers for."""
         law = Noise(
             self.noise, self.cell, self.octaves, self.persistence, self.deviation
         )
-        return law.like(images, generator)
+        return law.drawn(self.size, source)
 
     def noised(self, x_0: Tensor, t: int, stack: Stack) -> Tensor:
-        """Return images after t noise steps."""
-        alpha_bar = self.alpha_bar(x_0.device)
-        return add_noise(x_0, self.drawn(x_0, stack.generator), alpha_bar[t])
+        """Return the images of a stack after t noise steps."""
+        return add_noise(x_0, self.drawn(stack), self.alpha_bar(x_0.device)[t])
 
     def _require_range(self, healthy: Tensor) -> None:
         """Raise a DataError if most of the healthy intensities are clipped."""

@@ -14,7 +14,8 @@ using simplex noise", CVPR workshops (2022), for its use.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -29,6 +30,34 @@ GRADIENTS = (
     *((1, 0, 1), (-1, 0, 1), (1, 0, -1), (-1, 0, -1)),
     *((0, 1, 1), (0, -1, 1), (0, 1, -1), (0, -1, -1)),
 )
+
+
+class Source(Protocol):
+    """Random numbers for N images; each call gives other ones."""
+
+    def normal(self, shape: tuple[int, ...]) -> Tensor:
+        """Return standard normal numbers, float (N, *shape)."""
+
+    def uniform(self, shape: tuple[int, ...]) -> Tensor:
+        """Return numbers in [0, 1), float (N, *shape)."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One generator for all of `count` images, on its device: for training."""
+
+    generator: torch.Generator
+    count: int
+
+    def normal(self, shape: tuple[int, ...]) -> Tensor:
+        """Return standard normal numbers, float (N, *shape)."""
+        device, generator = self.generator.device, self.generator
+        return torch.randn((self.count, *shape), generator=generator, device=device)
+
+    def uniform(self, shape: tuple[int, ...]) -> Tensor:
+        """Return numbers in [0, 1), float (N, *shape)."""
+        device, generator = self.generator.device, self.generator
+        return torch.rand((self.count, *shape), generator=generator, device=device)
 
 
 @dataclass(frozen=True)
@@ -51,24 +80,14 @@ class Noise:
     persistence: float = 0.8
     deviation: float = 1.0
 
-    def like(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Return noise in the shape of the images (N, 1, S, S), on their device.
-
-        Args:
-            images: only their shape and device matter.
-            generator: on any device; random numbers are drawn there, so that one on the
-                CPU gives the same noise on every device.
-        """
+    def drawn(self, size: int, source: Source) -> Tensor:
+        """Return noise for N images of `size` px a side, float (N, 1, S, S)."""
         if self.kind == "gaussian":
-            drawn = torch.randn(
-                images.shape, generator=generator, device=generator.device
-            )
-            return drawn.to(images.device)
-        count, size = len(images), images.shape[-1]
+            return source.normal((1, size, size))
         most = int(math.log2(max(1.0, self.cell * size / FINEST))) + 1
-        lattices = draw_lattices(count, min(self.octaves, most), generator)
+        lattices = draw_lattices(min(self.octaves, most), source)
         return self.deviation * octave_noise(
-            lattices.to(images.device), size, self.cell * size, self.persistence
+            lattices, size, self.cell * size, self.persistence
         )
 
 
@@ -84,19 +103,13 @@ class Lattices:
     tables: Tensor
     offsets: Tensor
 
-    def to(self, device: torch.device) -> "Lattices":
-        """Return the lattices on a device."""
-        return Lattices(self.tables.to(device), self.offsets.to(device))
 
-
-def draw_lattices(count: int, octaves: int, generator: torch.Generator) -> Lattices:
-    """Return independent lattices for `count` images, one for each octave."""
-    drawn = torch.rand(
-        (count, octaves, REPEAT + 3), generator=generator, device=generator.device
-    )
-    return Lattices(
-        tables=drawn[..., :REPEAT].argsort(dim=-1), offsets=REPEAT * drawn[..., REPEAT:]
-    )
+def draw_lattices(octaves: int, source: Source) -> Lattices:
+    """Return independent lattices for each image, one for each octave."""
+    drawn = source.uniform((octaves, REPEAT + 3))
+    # Stable: numbers that are equal have the same order on every device.
+    tables = drawn[..., :REPEAT].argsort(dim=-1, stable=True)
+    return Lattices(tables, offsets=REPEAT * drawn[..., REPEAT:])
 
 
 def octave_noise(
@@ -152,8 +165,7 @@ def simplex(points: tuple[Tensor, Tensor, Tensor], tables: Tensor) -> Tensor:
         (xy | xz, ~xy | yz, ~(xz & yz)),
         (torch.ones_like(xy),) * 3,
     )
-    gradients = torch.tensor(GRADIENTS, dtype=x.dtype, device=x.device)
-    slopes = gradients[tables % len(GRADIENTS)].unbind(-1)
+    slopes = _gradients(x.device)[tables % len(GRADIENTS)].unbind(-1)
     base = tuple(corner.long() for corner in cell)
     total = torch.zeros_like(x)
     for number, corner in enumerate(corners):
@@ -167,6 +179,12 @@ def simplex(points: tuple[Tensor, Tensor, Tensor], tables: Tensor) -> Tensor:
         slope = [_lookup(axis, hashed) for axis in slopes]
         total += near.square().square() * _dot(slope, offset)
     return total
+
+
+# Kept on the device: to copy them there would wait for it at every draw.
+@lru_cache(maxsize=4)
+def _gradients(device: torch.device) -> Tensor:
+    return torch.tensor(GRADIENTS, dtype=torch.float32, device=device)
 
 
 def _dot(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:

@@ -6,11 +6,13 @@ to slices and back, training, progress and storage are here.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass as record
-from dataclasses import replace
-from typing import ClassVar
+from dataclasses import field, replace
+from itertools import count
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
@@ -19,36 +21,52 @@ from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
 from uadbench.slices import Slices
 
 from .learning import TrainingOptions, learned
+from .packing import Tensors, packed
 from .scans import OneModality, SliceOptions, filled, gather
-from .tensors import arrays_of, in_batches, load_arrays, to_array, to_device
-from .training import Loss, Recipe, Validation, generator_of, new_network, train
+from .streams import Streams
+from .tensors import (
+    arrays_of,
+    in_batches,
+    load_arrays,
+    repeatable,
+    to_array,
+    to_device,
+)
+from .training import Loss, Recipe, Validation, new_network, train
+
+Owner = TypeVar("Owner")
 
 
 @record(frozen=True, eq=False)
 class Stack:
-    """The slices of one scan, on the device.
+    """Slices of one scan or several, on the device, each with its own random numbers.
+
+    A slice is made alike in every stack as long as nothing looks across slices.
 
     Attributes:
         images: float (N, 1, S, S).
         brain: bool, the same shape.
-        generator: on the CPU, seeded for the scan, so that it has the same noise on
-            every device and whatever it is predicted together with.
+        streams: of random numbers; every draw takes the next one from each.
         batch: slices that a network takes at a time.
     """
 
     images: Tensor
     brain: Tensor
-    generator: torch.Generator
+    streams: Streams
     batch: int
+    _draws: Iterator[int] = field(default_factory=count, repr=False)
 
     def through(self, network: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
         """Return what a network makes of inputs (N, C, S, S), a batch at a time."""
         return in_batches(network, inputs, self.batch)
 
-    def noise(self) -> Tensor:
-        """Return standard normal noise in the shape of the images."""
-        drawn = torch.randn(self.images.shape, generator=self.generator)
-        return drawn.to(self.images.device)
+    def normal(self, shape: tuple[int, ...]) -> Tensor:
+        """Return standard normal numbers, float (N, *shape), others at each call."""
+        return self.streams.normal(next(self._draws), shape)
+
+    def uniform(self, shape: tuple[int, ...]) -> Tensor:
+        """Return numbers in [0, 1), float (N, *shape), others at each call."""
+        return self.streams.uniform(next(self._draws), shape)
 
 
 @record(frozen=True, eq=False)
@@ -128,27 +146,50 @@ class Slicewise(TrainingOptions, SliceOptions):
         self._network = self._train(loss, count, ctx, validation)
 
     def predict(self, scans: Iterable[Scan], ctx: Context) -> Iterator[Prediction]:
-        """Reconstruct the slices of each scan."""
+        """Reconstruct the slices of each scan, those of several scans together."""
         network = self._fitted().to(ctx.device)
-        for scan in scans:
-            slices = self.grid.cut(self.scored(scan))
-            with torch.no_grad():
-                restored = self.reconstruct(
-                    network, self.stack(slices, ctx.child(scan.id))
-                )
-            score = to_array(restored.score[:, 0]) * slices.brain
+
+        def restore(stack: Stack) -> Tensors:
+            restored = self.reconstruct(network, stack)
+            return restored.images, restored.score
+
+        cut = (
+            (scan, self.grid.cut(self.scored(scan)), ctx.child(scan.id).seed)
+            for scan in scans
+        )
+        for scan, slices, (images, score) in self.batched(cut, restore, ctx.device):
+            inside = slices.paste(score[:, 0] * slices.brain)
             yield Prediction(
-                score=np.where(scan.scored, slices.paste(score), np.float32(0)),
+                score=np.where(scan.scored, inside, np.float32(0)),
                 extras={
                     "input": slices.paste(slices.images[:, 0]),
-                    "reconstruction": slices.paste(to_array(restored.images[:, 0])),
+                    "reconstruction": slices.paste(images[:, 0]),
                 },
             )
 
-    def stack(self, slices: Slices, ctx: Context) -> Stack:
-        """Return the slices of one scan on the device, its noise from the seed."""
-        images, brain = to_device(slices.images, slices.brain[:, None], ctx.device)
-        return Stack(images, brain, generator_of(ctx.seed, "cpu"), self.batch)
+    def batched(
+        self,
+        cut: Iterable[tuple[Owner, Slices, int]],
+        process: Callable[[Stack], Tensors],
+        device: str,
+    ) -> Iterator[tuple[Owner, Slices, list[NDArray[Any]]]]:
+        """Yield what `process` makes of each scan's slices, in order; see `packed`.
+
+        Args:
+            cut: for each scan whatever shall come back with its results, its slices and
+                its seed.
+            process: maps slices of any scans to tensors with one row for each.
+            device: of the slices that it gets.
+        """
+
+        def processed(*rows: Tensor) -> Tensors:
+            images, brain, keys = (column.to(device) for column in rows)
+            with torch.no_grad(), repeatable():
+                return process(Stack(images, brain, Streams(keys), self.batch))
+
+        loaded = (((owner, slices), _rows(slices, seed)) for owner, slices, seed in cut)
+        for (owner, slices), results in packed(loaded, processed, self.batch):
+            yield owner, slices, [to_array(column) for column in results]
 
     def state(self) -> Arrays:
         """Return the weights."""
@@ -183,6 +224,12 @@ class Slicewise(TrainingOptions, SliceOptions):
 
     def _fitted(self) -> nn.Module:
         return learned(self._network, self.name)
+
+
+def _rows(slices: Slices, seed: int) -> Tensors:
+    """Return images, brain masks and keys of random streams of a scan's slices."""
+    images, brain = to_device(slices.images, slices.brain[:, None], "cpu")
+    return images, brain, Streams.of_slices(seed, slices.index, "cpu").keys
 
 
 @dataclass

@@ -82,7 +82,8 @@ class Streams:
 
     def _bits(self, draw: Tensor | int, count: int) -> Tensor:
         """Return random words, int64 (B, count)."""
-        draws = torch.as_tensor(draw, device=self.keys.device).expand_as(self.keys)
+        # Filled on the device: to copy a number there would wait for it.
+        draws = draw if isinstance(draw, Tensor) else torch.full_like(self.keys, draw)
         starts = _addressed(self.keys, draws)
         place = torch.arange(1, count + 1, device=self.keys.device)
         return _mixed(starts[:, None] + place * _signed(GOLDEN))

@@ -240,12 +240,12 @@ def test_masks_are_compared_as_well(
     one: list[bool] | None, other: list[bool] | None, words: str
 ) -> None:
     score = np.zeros(1, np.float32)
-    predictions = [
+    first, second = (
         Prediction(score, None if mask is None else np.array(mask))
         for mask in (one, other)
-    ]
+    )
 
-    assert difference(*predictions) == words
+    assert difference(first, second) == words
 
 
 def test_extras_of_other_names_are_a_difference() -> None:
@@ -254,6 +254,34 @@ def test_extras_of_other_names_are_a_difference() -> None:
     found = difference(Prediction(score), Prediction(score, extras={"input": score}))
 
     assert found == "set of extras"
+
+
+@pytest.mark.parametrize(
+    ("score", "extra", "words"),
+    [
+        (1e-6, 1e-6, ""),
+        (1e-4, 0.0, "score (by up to 0.0001)"),
+        (0.0, 1e-4, "extra 'input'"),
+    ],
+)
+def test_rounding_is_no_difference_where_it_is_allowed(
+    score: float, extra: float, words: str
+) -> None:
+    def prediction(score: float, extra: float) -> Prediction:
+        made = [np.full(2, value, np.float32) for value in (score, extra)]
+        return Prediction(made[0], extras={"input": made[1]})
+
+    pair = prediction(0.0, 0.0), prediction(score, extra)
+
+    assert difference(*pair, within=1e-5) == words
+    assert bool(difference(*pair)) == (score != 0 or extra != 0)
+
+
+def test_extras_of_other_shapes_are_a_difference() -> None:
+    score = np.zeros(1, np.float32)
+    pair = [Prediction(score, extras={"input": np.zeros(n)}) for n in (1, 2)]
+
+    assert difference(pair[0], pair[1], within=1e-5) == "extra 'input'"
 
 
 @pytest.mark.parametrize(

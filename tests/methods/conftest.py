@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from uadbench.methods._nn.reconstruction import Stack
+from uadbench.methods._nn.streams import Streams
 from uadbench.protocols import Arrays, Lazy, Scan
 
 SHAPE = (36, 40, 3)
@@ -114,7 +115,8 @@ class Oracle(nn.Module):
 def stacked(images: Tensor, seed: int = 0) -> Stack:
     """Return images as the slices of a scan that is brain everywhere."""
     brain = torch.ones_like(images, dtype=torch.bool)
-    return Stack(images, brain, torch.Generator().manual_seed(seed), len(images))
+    streams = Streams.of_slices(seed, range(len(images)), images.device)
+    return Stack(images, brain, streams, len(images))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from uadbench import options
 from uadbench.errors import DataError, UsageError
 from uadbench.methods._nn.reconstruction import Stack
 from uadbench.methods._nn.residuals import Residual, residual
+from uadbench.methods._nn.streams import Streams
 from uadbench.methods._nn.tensors import load_arrays
 from uadbench.methods._nn.training import Step
 from uadbench.methods.ae import Autoencoder
@@ -184,7 +185,8 @@ def test_l1_is_the_absolute_error_summed_over_pixels_and_l2_its_square() -> None
 @pytest.mark.parametrize("how", ["l1", "l2", "ssim"])
 def test_score_is_the_residual_that_was_asked_for(how: Residual) -> None:
     images = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-    stack = Stack(images, images > 0, torch.Generator(), 2)
+    streams = Streams.of_slices(0, range(len(images)), "cpu")
+    stack = Stack(images, images > 0, streams, 2)
 
     restored = build(residual=how).reconstruct(nn.Identity(), stack)
     halved = build(residual=how).reconstruct(Half(), stack)

@@ -11,7 +11,8 @@ from uadbench import options
 from uadbench.errors import DataError, UsageError
 from uadbench.methods._nn.perceptual import distance
 from uadbench.methods._nn.reconstruction import Stack
-from uadbench.methods._nn.tensors import arrays_of
+from uadbench.methods._nn.streams import Streams
+from uadbench.methods._nn.tensors import arrays_of, load_arrays
 from uadbench.methods.autoddpm import AutoDDPM, dilated, saturated
 from uadbench.protocols import Context, Lazy, Scan
 
@@ -180,23 +181,28 @@ def test_threshold_is_what_the_given_part_of_the_healthy_brain_exceeds(
     scans: Callable[..., Lazy[Scan]], diary: type[Any]
 ) -> None:
     method, monitor = build(rate=0.2), diary()
-    maps, seeds = [], set()
-    plain = method.first_pass
-
-    def kept(network: nn.Module, stack: Stack) -> tuple[Tensor, Tensor]:
-        first, combined = plain(network, stack)
-        maps.append(combined[stack.brain])
-        seeds.add(stack.generator.initial_seed())
-        return first, combined
-
-    method.first_pass = kept  # type: ignore[method-assign]
+    network = method.make().eval()
 
     method.fit(scans("a", "b"), scans("c", "d"), Context(0, monitor=monitor))
 
-    assert len(maps) == len(seeds) == len(monitor.steps["mask threshold"]) == 2
+    load_arrays(network, method.state(), method.name)
+    maps = []
+    for scan in scans("c", "d"):
+        slices = method.grid.cut(scan)
+        seed = Context(0).child("threshold").child(scan.id).seed
+        for image, inside, z in zip(
+            slices.images, slices.brain, slices.index, strict=True
+        ):
+            brain = torch.from_numpy(inside)[None, None]
+            streams = Streams.of_slices(seed, [z], "cpu")
+            stack = Stack(torch.from_numpy(image)[None], brain, streams, 1)
+            maps.append(method.first_pass(network, stack)[1][brain])
+    assert len(monitor.steps["mask threshold"]) == 2
     threshold = float(method.state()["_threshold"][0])
     exceeding = float((torch.cat(maps) > threshold).float().mean())
     assert exceeding == pytest.approx(0.2, abs=1e-3)
+    by_hand = float(torch.cat(maps).quantile(0.8))
+    assert threshold == pytest.approx(by_hand, rel=1e-4)
 
 
 def test_threshold_depends_on_no_order_of_the_validation_scans(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from uadbench import options
 from uadbench.errors import DataError, UsageError
 from uadbench.methods._nn.reconstruction import Stack
+from uadbench.methods._nn.streams import Streams
 from uadbench.methods._nn.training import Step
 from uadbench.methods.cycl_unet import Cycle, CyclicUNet
 from uadbench.protocols import Context, Lazy, Scan
@@ -58,7 +59,8 @@ def test_score_is_the_squared_error_after_both_translations(
     back: float, error: float
 ) -> None:
     images = torch.rand(3, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    stack = Stack(images, images > 0, torch.Generator(), batch=2)
+    streams = Streams.of_slices(0, range(len(images)), "cpu")
+    stack = Stack(images, images > 0, streams, batch=2)
     cycle = Cycle(Times(2.0), Times(back))
 
     restored = build().reconstruct(cycle, stack)

@@ -11,6 +11,7 @@ from uadbench import options
 from uadbench.errors import UsageError
 from uadbench.methods._nn.coarse_noise import coarse_noise
 from uadbench.methods._nn.reconstruction import Stack
+from uadbench.methods._nn.streams import Streams
 from uadbench.methods._nn.tensors import load_arrays
 from uadbench.methods._nn.training import Step
 from uadbench.methods.dae import DenoisingAutoencoder
@@ -24,6 +25,7 @@ Diary: TypeAlias = Any
 IMAGES = torch.rand(4, 1, 32, 32, generator=torch.Generator().manual_seed(0))
 BRAIN = torch.zeros(4, 1, 32, 32, dtype=torch.bool)
 BRAIN[..., 8:24, 8:24] = True
+STREAMS = Streams.of_slices(0, range(len(IMAGES)), "cpu")
 
 
 def build(**given: object) -> DenoisingAutoencoder:
@@ -92,7 +94,7 @@ def test_score_is_the_absolute_error_without_noise_and_zero_outside() -> None:
         def forward(self, images: Tensor) -> Tensor:
             return images - 0.25
 
-    stack = Stack(IMAGES, BRAIN, torch.Generator(), 2)
+    stack = Stack(IMAGES, BRAIN, STREAMS, 2)
 
     restored = build().reconstruct(Darker(), stack)
 
@@ -101,7 +103,7 @@ def test_score_is_the_absolute_error_without_noise_and_zero_outside() -> None:
 
 
 def test_a_perfect_reconstructor_gives_an_empty_map() -> None:
-    stack = Stack(IMAGES, BRAIN, torch.Generator(), 2)
+    stack = Stack(IMAGES, BRAIN, STREAMS, 2)
 
     assert not build().reconstruct(nn.Identity(), stack).score.any()
 

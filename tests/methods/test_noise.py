@@ -9,6 +9,7 @@ from uadbench.methods._nn.noise import (
     GRADIENTS,
     Kind,
     Noise,
+    Shared,
     draw_lattices,
     octave_noise,
     simplex,
@@ -18,17 +19,17 @@ from uadbench.methods._nn.noise import (
 KINDS: tuple[Kind, ...] = ("gaussian", "simplex")
 
 
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def shared(count: int, seed: int = 0) -> Shared:
+    return Shared(torch.Generator().manual_seed(seed), count)
 
 
 def draw(noise: Noise, count: int, size: int = 64, seed: int = 0) -> Tensor:
-    return noise.like(torch.empty(count, 1, size, size), generator(seed))
+    return noise.drawn(size, shared(count, seed))
 
 
 def octave(cell: float, count: int = 150, size: int = 64) -> Tensor:
     """Return fields of one octave."""
-    return octave_noise(draw_lattices(count, 1, generator()), size, cell, 1.0)
+    return octave_noise(draw_lattices(1, shared(count)), size, cell, 1.0)
 
 
 def spectrum(fields: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,7 +84,7 @@ def test_simplex_noise_near_a_lattice_point_is_its_ramp() -> None:
 
 def test_simplex_noise_is_continuous_across_cells() -> None:
     line = torch.linspace(0.1, 1.9, 40_001)[None, None]
-    lattices = draw_lattices(1, 1, generator())
+    lattices = draw_lattices(1, shared(1))
 
     values = simplex((line, 0.7 * line + 1, 0.3 * line + 2), lattices.tables)
 
@@ -117,7 +118,7 @@ def test_mean_frequency_is_that_of_opensimplex() -> None:
 
 
 def test_octaves_have_independent_lattices() -> None:
-    tables = draw_lattices(4, 3, generator()).tables
+    tables = draw_lattices(3, shared(4)).tables
 
     for one, other in ((0, 1), (0, 2), (1, 2)):
         same = (tables[:, one] == tables[:, other]).float().mean()
@@ -167,7 +168,7 @@ def test_same_seed_gives_the_same_noise_and_another_seed_another(kind: Kind) -> 
 
 
 def test_the_field_of_an_image_does_not_depend_on_the_batch() -> None:
-    lattices = draw_lattices(5, 3, generator())
+    lattices = draw_lattices(3, shared(5))
 
     together = octave_noise(lattices, 32, 8.0, 0.8)
     second = type(lattices)(lattices.tables[1:2], lattices.offsets[1:2])

@@ -154,3 +154,18 @@ def test_trained_denoiser_scores_what_no_healthy_brain_has_highest(
     assert highest[2] == 1
     assert 7 <= highest[0] <= 13
     assert 19 <= highest[1] <= 25
+
+
+def test_patches_share_a_batch_and_change_nothing_for_each_other(
+    stack_of: Stacked,
+) -> None:
+    method, images = build(), random_images()
+    network = Recorder(torch.zeros(8, 1, 32, 32))
+    untaught = method.make().eval()
+    expected = method.reconstruct(untaught, stack_of(images))
+
+    method.reconstruct(network, replace(stack_of(images), batch=8))
+    found = method.reconstruct(untaught, replace(stack_of(images), batch=8))
+
+    assert [len(inputs) for inputs in network.inputs] == [8]
+    torch.testing.assert_close(found.images, expected.images, rtol=0, atol=2e-5)

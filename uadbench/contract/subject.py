@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uadbench import options, registry
 from uadbench.contract.specimens import Material
@@ -74,9 +76,12 @@ def predict(method: Method, scans: Iterable[Scan]) -> list[Prediction]:
     return list(method.predict(iter(scans), Context(SEED)))
 
 
-def difference(one: Prediction, other: Prediction) -> str:
-    """Return what differs between two predictions of one scan, "" if nothing does."""
-    if not np.array_equal(one.score, other.score):
+def difference(one: Prediction, other: Prediction, within: float = 0.0) -> str:
+    """Return what differs between two predictions of one scan, "" if nothing does.
+
+    Scores and extras may differ by `within`, and by that part of what they are.
+    """
+    if not _alike(one.score, other.score, within):
         gap = float(np.abs(one.score - other.score).max())
         return f"score (by up to {gap:.2g})"
     if one.mask is None or other.mask is None:
@@ -89,6 +94,12 @@ def difference(one: Prediction, other: Prediction) -> str:
     changed = (
         name
         for name, array in one.extras.items()
-        if not np.array_equal(array, other.extras[name])
+        if not _alike(array, other.extras[name], within)
     )
     return next((f"extra '{name}'" for name in changed), "")
+
+
+def _alike(one: NDArray[Any], other: NDArray[Any], within: float) -> bool:
+    if one.shape != other.shape or not within:
+        return np.array_equal(one, other)
+    return np.allclose(one, other, rtol=within, atol=within)
