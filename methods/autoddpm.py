@@ -45,6 +45,7 @@ from torch.nn.functional import max_pool2d
 
 from uadbench.protocols import Arrays, Card, Context, Lazy, Scan
 
+from ._nn.acceleration import precise
 from ._nn.denoising import DEMO
 from ._nn.diffusion import add_noise, spaced
 from ._nn.perceptual import Distance, distance, require
@@ -118,7 +119,7 @@ class AutoDDPM(StepwiseDenoising):
         maps = []
         for scan, slices in ctx.monitor.track(healthy, "mask threshold", len(healthy)):
             stack = self.stack(slices, seeds.child(scan))
-            with torch.no_grad():
+            with torch.no_grad(), precise(ctx):
                 _, combined = self.first_pass(self._fitted(), stack)
             maps.append(to_array(combined[stack.brain]))
         self._threshold = float(np.quantile(np.concatenate(maps), 1 - self.rate))

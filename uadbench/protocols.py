@@ -22,6 +22,7 @@ from typing import (
 import numpy as np
 from numpy.typing import NDArray
 
+from uadbench.acceleration import Acceleration
 from uadbench.results import Run
 
 Item = TypeVar("Item", covariant=True)
@@ -234,12 +235,14 @@ class Context:
     Attributes:
         seed: of this piece of work; a child has its own, derived from its name.
         device: "cpu" or a CUDA device such as "cuda:0".
+        acceleration: how much of the hardware is used, and how.
     """
 
     seed: int = 0
     device: str = "cpu"
     checkpoint: Checkpoint = field(default_factory=Forgetful)
     monitor: Monitor = field(default_factory=Silent)
+    acceleration: Acceleration = field(default_factory=Acceleration)
 
     def child(self, name: str) -> "Context":
         """Return the context of a part of the work, such as one scan.

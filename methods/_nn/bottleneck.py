@@ -6,7 +6,7 @@ or spatial (the feature maps themselves); transposed convolutions double it agai
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -92,6 +92,11 @@ class VariationalBottleneck(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the reconstructions from the means."""
         return self.decode(self.encode(images)[0])
+
+    def compile(self, *args: Any, **options: Any) -> None:
+        """Compile the parts, since the loss draws codes between them."""
+        for part in (self.encoder, self.mean, self.log_deviation, self.decoder):
+            part.compile(*args, **options)
 
 
 def _encoder(layout: Layout) -> list[nn.Module]:

@@ -18,10 +18,13 @@ from torch import Tensor, nn
 from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
 from uadbench.slices import Slices
 
+from .acceleration import precise
 from .learning import TrainingOptions, learned
-from .scans import OneModality, SliceOptions, cuts, gather
+from .recipes import Recipe
+from .scans import Healthy, OneModality, SliceOptions, cuts, gather
+from .steps import Step, generator_of
 from .tensors import arrays_of, in_batches, load_arrays, to_array, to_device
-from .training import Loss, Recipe, Validation, generator_of, new_network, train
+from .training import Validation, new_network, train
 
 
 @record(frozen=True, eq=False)
@@ -101,13 +104,15 @@ class Slicewise(TrainingOptions, SliceOptions):
         """Return the network, its weights drawn from torch's own generator."""
         raise NotImplementedError
 
-    def loss(self, images: Tensor, brain: Tensor) -> Loss:
-        """Return the loss of a batch of healthy slices.
+    def inspect(self, healthy: Healthy) -> None:
+        """Raise a DataError if these slices are nothing to learn from."""
+
+    def loss(self, network: nn.Module, step: Step) -> Tensor:
+        """Return the loss of a batch, the mean over it.
 
         Args:
-            images: all of them, float (N, C, S, S), on the device, with the modalities
-                of `taught`.
-            brain: bool (N, 1, S, S).
+            network: what `make` returns.
+            step: healthy slices with the modalities of `taught`.
         """
         raise NotImplementedError
 
@@ -121,18 +126,19 @@ class Slicewise(TrainingOptions, SliceOptions):
 
     def fit(self, train: Lazy[Scan], val: Lazy[Scan], ctx: Context) -> None:
         """Teach the network with healthy slices."""
-        loss, count = self._loss(train, ctx, "training")
+        healthy = self._gather(train, ctx, "training")
         validation = None
         if self.patience:
-            validation = Validation(*self._loss(val, ctx, "validation"), self.patience)
-        self._network = self._train(loss, count, ctx, validation)
+            held_out = self._gather(val, ctx, "validation")
+            validation = Validation(held_out, self.patience)
+        self._network = self._train(healthy, ctx, validation)
 
     def predict(self, scans: Iterable[Scan], ctx: Context) -> Iterator[Prediction]:
         """Reconstruct the slices of each scan."""
         network = self._fitted().to(ctx.device)
         for scan in scans:
             slices = self.grid.cut(self.scored(scan))
-            with torch.no_grad():
+            with torch.no_grad(), precise(ctx):
                 restored = self.reconstruct(
                     network, self.stack(slices, ctx.child(scan.id))
                 )
@@ -160,22 +166,21 @@ class Slicewise(TrainingOptions, SliceOptions):
         load_arrays(network, state, self.name)
         self._network = network
 
-    def _loss(self, scans: Lazy[Scan], ctx: Context, role: str) -> tuple[Loss, int]:
-        """Return the loss of the scans' slices, and how many there are."""
+    def _gather(self, scans: Lazy[Scan], ctx: Context, role: str) -> Healthy:
         healthy = gather(cuts(scans, self.taught, self.grid, ctx, self.name, role))
-        images, brain = to_device(healthy.images, healthy.brain, ctx.device)
-        return self.loss(images, brain), len(images)
+        self.inspect(healthy)
+        return replace(healthy, relative=self.grid.relative)
 
     def _train(
-        self, loss: Loss, count: int, ctx: Context, validation: Validation | None
+        self, healthy: Healthy, ctx: Context, validation: Validation | None
     ) -> nn.Module:
         ctx = ctx.child(self.name)
         network = new_network(self.make, ctx.seed, ctx.device)
         return train(
             network,
-            loss,
+            self.loss,
             self.recipe(),
-            count,
+            healthy,
             ctx,
             self.name,
             validation=validation,

@@ -33,6 +33,11 @@ class Grid:
         """Return the slices of a scan on this grid."""
         return cut(scan, self.size, self.field, self.normalisation)
 
+    @property
+    def relative(self) -> bool:
+        """Whether the intensity is relative to the brain's own."""
+        return self.normalisation != "none"
+
 
 @dataclass
 class SliceOptions:
@@ -63,15 +68,20 @@ class OneModality:
 
 @record(frozen=True, eq=False)
 class Healthy:
-    """All healthy slices of some scans that hold brain.
+    """All healthy slices of some scans that hold brain, in memory or in mapped files.
 
     Attributes:
-        images: float32 (N, C, S, S).
-        brain: bool (N, 1, S, S).
+        images: of each scan, float32 (N, C, S, S).
+        brain: of each scan, bool (N, 1, S, S).
+        relative: the intensity is relative to the brain's own, not in units unknown.
     """
 
-    images: NDArray[np.float32]
-    brain: NDArray[np.bool_]
+    images: Sequence[NDArray[np.float32]]
+    brain: Sequence[NDArray[np.bool_]]
+    relative: bool = False
+
+    def __len__(self) -> int:
+        return sum(map(len, self.images))
 
 
 def cuts(
@@ -117,7 +127,7 @@ def gather(scans: Iterable[tuple[str, Slices]]) -> Healthy:
         filled = slices.brain.any(axis=(1, 2))
         images.append(slices.images[filled])
         brain.append(slices.brain[filled, None])
-    return Healthy(np.concatenate(images), np.concatenate(brain))
+    return Healthy(images, brain)
 
 
 def one_modality(scan: Scan, method: str, modality: str = "") -> Scan:

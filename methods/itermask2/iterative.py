@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass as record
+from dataclasses import replace
+from functools import partial
 from typing import ClassVar, Self
 
 import numpy as np
+import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
@@ -12,9 +15,12 @@ from torch import Tensor, nn
 from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
 from uadbench.slices import Normalisation, Slices
 
+from .._nn.acceleration import precise
 from .._nn.learning import TrainingOptions, learned
 from .._nn.networks import UNetOptions
-from .._nn.scans import OneModality, SliceOptions, cuts, gather
+from .._nn.scans import Healthy, OneModality, SliceOptions, cuts, gather
+from .._nn.steps import Loss, generator_of
+from .._nn.stores import every_slice, open_store
 from .._nn.tensors import (
     arrays_of,
     in_batches,
@@ -22,12 +28,7 @@ from .._nn.tensors import (
     to_array,
     to_device,
 )
-from .._nn.training import (
-    Loss,
-    generator_of,
-    new_network,
-    train,
-)
+from .._nn.training import new_network, train
 from .inputs import Condition
 from .reconstructor import first_step_loss, healthy_errors, reconstructor_loss
 from .refinement import Refinement, masked_error_threshold, refine
@@ -94,26 +95,30 @@ class Iterative(TrainingOptions, UNetOptions, OneModality, SliceOptions):
 
     def fit(self, train: Lazy[Scan], val: Lazy[Scan], ctx: Context) -> None:
         """Train both networks, then find the threshold on healthy validation slices."""
-        images, brain = self._gather(train, ctx, "training")
+        healthy = self._gather(train, ctx, "training")
         # Before hours of training, so that what is wrong with them shows now.
-        healthy = self._gather(val, ctx, "validation")
+        held_out = self._gather(val, ctx, "validation")
         pixel, condition = self.field / self.size, self.condition()
         losses = {
-            "first_step": first_step_loss(images, brain, condition),
-            "reconstructor": reconstructor_loss(images, brain, pixel, condition),
+            "first_step": partial(first_step_loss, condition=condition),
+            "reconstructor": partial(
+                reconstructor_loss, pixel=pixel, condition=condition
+            ),
         }
         networks = {
-            name: self._train(name, loss, len(images), ctx.child(name))
+            name: self._train(name, loss, healthy, ctx.child(name))
             for name, loss in losses.items()
         }
-        errors, masks = healthy_errors(
-            networks["reconstructor"],
-            *healthy,
-            pixel,
-            condition,
-            generator_of(ctx.child("threshold").seed, ctx.device),
+        device = torch.device(ctx.device)
+        steps = every_slice(
+            open_store(held_out, device),
             self.batch,
+            generator_of(ctx.child("threshold").seed, device),
         )
+        with precise(ctx):
+            errors, masks = healthy_errors(
+                networks["reconstructor"], steps, pixel, condition
+            )
         threshold = masked_error_threshold(errors, masks, self.quantile)
         self._learned = Learned(**networks, threshold=threshold)
 
@@ -124,18 +129,21 @@ class Iterative(TrainingOptions, UNetOptions, OneModality, SliceOptions):
             slices = self.grid.cut(self.scored(scan))
             images, brain = to_device(slices.images, slices.brain[:, None], ctx.device)
             condition = self.condition()(images)
-            refinement = refine(
-                images,
-                brain,
-                lambda inputs: in_batches(learned.first_step, inputs, self.batch),
-                lambda inputs: in_batches(learned.reconstructor, inputs, self.batch),
-                learned.threshold,
-                condition=condition,
-                keep=self.keep,
-                stop_ratio=self.stop_ratio,
-                # On the CPU, so that a scan has the same noise on every device.
-                generator=generator_of(ctx.child(scan.id).seed, "cpu"),
-            )
+            with precise(ctx):
+                refinement = refine(
+                    images,
+                    brain,
+                    lambda inputs: in_batches(learned.first_step, inputs, self.batch),
+                    lambda inputs: in_batches(
+                        learned.reconstructor, inputs, self.batch
+                    ),
+                    learned.threshold,
+                    condition=condition,
+                    keep=self.keep,
+                    stop_ratio=self.stop_ratio,
+                    # On the CPU, so that a scan has the same noise on every device.
+                    generator=generator_of(ctx.child(scan.id).seed, "cpu"),
+                )
             yield _prediction(scan, slices, images, refinement, condition)
 
     def state(self) -> Arrays:
@@ -158,18 +166,18 @@ class Iterative(TrainingOptions, UNetOptions, OneModality, SliceOptions):
         channels = self.inputs[name]
         return new_network(lambda: self.new_unet(channels, self.size), seed, device)
 
-    def _train(self, name: str, loss: Loss, count: int, ctx: Context) -> nn.Module:
+    def _train(
+        self, name: str, loss: Loss, healthy: Healthy, ctx: Context
+    ) -> nn.Module:
         recipe = self.recipe_of(
             self.first_steps if name == "first_step" else self.steps
         )
         network = self._new(name, ctx.seed, ctx.device)
-        return train(network, loss, recipe, count, ctx, name)
+        return train(network, loss, recipe, healthy, ctx, name)
 
-    def _gather(
-        self, scans: Lazy[Scan], ctx: Context, role: str
-    ) -> tuple[Tensor, Tensor]:
+    def _gather(self, scans: Lazy[Scan], ctx: Context, role: str) -> Healthy:
         healthy = gather(cuts(scans, self.scored, self.grid, ctx, self.name, role))
-        return to_device(healthy.images, healthy.brain, ctx.device)
+        return replace(healthy, relative=self.grid.relative)
 
     def _fitted(self) -> Learned:
         return learned(self._learned, self.name)
