@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
-from io import BufferedWriter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -48,7 +47,7 @@ def team(task: Task) -> Iterator[None]:
         with (folder / "task").open("wb") as file:
             # The memory of a CUDA device is its own process's.
             network = deepcopy(task.network).cpu()
-            _Pickler(file).dump(replace(task, network=network))
+            Pickler(file).dump(replace(task, network=network))
         others = start_processes(  # type: ignore[no-untyped-call]  # torch
             _follow, (folder,), len(task.devices) - 1, join=False, daemon=True
         )
@@ -126,10 +125,10 @@ def _look_at(others: ProcessContext, seconds: float) -> None:
         raise UadbenchError(msg) from error
 
 
-class _Pickler(pickle.Pickler):
+class Pickler(pickle.Pickler):
     """Writes where the numbers of a mapped file are, in place of the numbers."""
 
-    def __init__(self, file: BufferedWriter) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
 
     def reducer_override(self, obj: Any) -> Any:
