@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 LatentKind = Literal["dense", "spatial"]
@@ -94,9 +95,9 @@ class VariationalBottleneck(nn.Module):
         return self.decode(self.encode(images)[0])
 
     def compile(self, *args: Any, **options: Any) -> None:
-        """Compile the parts, since the loss draws codes between them."""
-        for part in (self.encoder, self.mean, self.log_deviation, self.decoder):
-            part.compile(*args, **options)
+        """Compile both halves, since the loss draws codes between them."""
+        self.encode = torch.compile(self.encode, *args, **options)  # type: ignore[method-assign]  # for this instance
+        self.decode = torch.compile(self.decode, *args, **options)  # type: ignore[method-assign]  # as above
 
 
 def _encoder(layout: Layout) -> list[nn.Module]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
+from warnings import catch_warnings
 
 import torch
 from torch import nn
@@ -40,14 +41,17 @@ def compiled(
     # Else networks of earlier trainings count against the most that one process may
     # compile.
     torch.compiler.reset()
-    network.compile(**WAYS[how])
     kept = [buffer.clone() for buffer in network.buffers()]
     try:
-        for _ in range(TRIES[how]):
-            attempt()
+        # Of what torch itself does as it compiles; the loss has its say in the steps.
+        with catch_warnings(action="ignore"):
+            network.compile(**WAYS[how])
+            for _ in range(TRIES[how]):
+                attempt()
     except Exception as error:  # of whatever kind compilers raise
-        lines = str(error).strip().splitlines() or [""]
-        say(f"not compiled, which is slower: {type(error).__name__}: {lines[0]}")
+        # The first line names the compiler, the second one what is wrong.
+        words = " ".join(str(error).split("\n")[:2])
+        say(f"not compiled, which is slower: {type(error).__name__}: {words}")
         eager: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
         return eager
     finally:

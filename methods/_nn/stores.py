@@ -172,7 +172,8 @@ def _joined(
 
 def _stacked(slices: Sequence[NDArray[np.generic]]) -> Tensor:
     """Return slices (..., S, S) in one batch."""
-    return torch.from_numpy(np.stack([plane.swapaxes(-1, -2) for plane in slices])).mT
+    columns = np.stack([plane.swapaxes(-1, -2) for plane in slices])
+    return torch.from_numpy(np.ascontiguousarray(columns)).mT
 
 
 def _rounded(tensor: Tensor, dtype: torch.dtype) -> Tensor:
