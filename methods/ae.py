@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from uadbench.protocols import Card
 
 from ._nn.bottleneck import Bottleneck
-from ._nn.training import Loss, Step
+from ._nn.steps import Step
 from ._nn.unified import DEMO, PAPER, Unified
 
 
@@ -55,11 +55,6 @@ class Autoencoder(Unified):
         """Return the network."""
         return Bottleneck(self.layout())
 
-    def loss(self, images: Tensor, brain: Tensor) -> Loss:
+    def loss(self, network: nn.Module, step: Step) -> Tensor:
         """Return the error, summed over pixels."""
-
-        def loss(network: nn.Module, step: Step) -> Tensor:
-            batch = images[step.indices]
-            return self.difference(network(batch), batch)
-
-        return loss
+        return self.difference(network(step.images), step.images)

@@ -122,7 +122,7 @@ class AutoDDPM(StepwiseDenoising):
             return self.first_pass(network, stack)[1:]
 
         cut = ((name, slices, seeds.child(name).seed) for name, slices in healthy)
-        found = self.batched(cut, combined_map, ctx.device)
+        found = self.batched(cut, combined_map, ctx)
         maps = [
             combined[:, 0][slices.brain]
             for _, slices, (combined,) in ctx.monitor.track(

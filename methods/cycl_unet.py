@@ -27,7 +27,7 @@ Differs from the original code in:
 - Slices are centred on the brain, with a field of view in mm.
 """
 
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -41,7 +41,7 @@ from uadbench.slices import Normalisation
 from ._nn.networks import UNetOptions
 from ._nn.reconstruction import Restored, Slicewise, Stack
 from ._nn.scans import one_modality, with_modalities
-from ._nn.training import Loss, Step
+from ._nn.steps import Step
 from ._nn.unet import Norm
 
 DEMO = {
@@ -80,6 +80,11 @@ class Cycle(nn.Module):
         """Return the images after both translations."""
         returned: Tensor = self.back(self.there(images))
         return returned
+
+    def compile(self, *args: Any, **options: Any) -> None:
+        """Compile both translations, since the loss calls each alone."""
+        for translation in (self.there, self.back):
+            translation.compile(*args, **options)
 
 
 @dataclass
@@ -139,16 +144,12 @@ class CyclicUNet(UNetOptions, Slicewise):
         """Return both networks."""
         return Cycle(*(self.new_unet(1, self.size) for _ in range(2)))
 
-    def loss(self, images: Tensor, brain: Tensor) -> Loss:
+    def loss(self, network: nn.Module, step: Step) -> Tensor:
         """Return the sum of the mean squared errors of both translations."""
-
-        def loss(network: nn.Module, step: Step) -> Tensor:
-            cycle = cast(Cycle, network)
-            source, target = images[step.indices].chunk(2, dim=1)
-            there = mse_loss(cycle.there(source), target)
-            return there + mse_loss(cycle.back(target), source)
-
-        return loss
+        cycle = cast(Cycle, network)
+        source, target = step.images.chunk(2, dim=1)
+        there = mse_loss(cycle.there(source), target)
+        return there + mse_loss(cycle.back(target), source)
 
     def reconstruct(self, network: nn.Module, stack: Stack) -> Restored:
         """Return (image - image there and back)^2."""

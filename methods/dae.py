@@ -37,10 +37,11 @@ from uadbench.errors import UsageError
 from uadbench.protocols import Card
 
 from ._nn.coarse_noise import coarse_noise
+from ._nn.recipes import Recipe
 from ._nn.reconstruction import Reconstruction, Restored, Stack
 from ._nn.sizes import check_stride
 from ._nn.standardised_unet import StandardisedUNet
-from ._nn.training import Loss, Recipe, Step
+from ._nn.steps import Step
 
 # 2100 rounds of 32 steps; the rate falls for 100 of them, then rises for 100 ...
 PAPER = {
@@ -112,17 +113,13 @@ class DenoisingAutoencoder(Reconstruction):
         """Return the network."""
         return StandardisedUNet(self.base, self.depth)
 
-    def loss(self, images: Tensor, brain: Tensor) -> Loss:
+    def loss(self, network: nn.Module, step: Step) -> Tensor:
         """Return the squared error inside the brain, the mean over all pixels."""
-
-        def loss(network: nn.Module, step: Step) -> Tensor:
-            batch, inside = images[step.indices], brain[step.indices]
-            noise = coarse_noise(batch.shape, self.cells, self.noise, step.generator)
-            restored = network(batch + noise * inside)
-            error: Tensor = (restored - batch) ** 2 * inside
-            return error.mean()
-
-        return loss
+        images, brain = step.images, step.brain
+        noise = coarse_noise(images.shape, self.cells, self.noise, step.generator)
+        restored = network(images + noise * brain)
+        error: Tensor = (restored - images) ** 2 * brain
+        return error.mean()
 
     def reconstruct(self, network: nn.Module, stack: Stack) -> Restored:
         """Return |image - reconstruction| inside the brain, without noise."""

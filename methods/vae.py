@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from uadbench.protocols import Card
 
 from ._nn.bottleneck import VariationalBottleneck
-from ._nn.training import Loss, Step
+from ._nn.steps import Step
 from ._nn.unified import DEMO, PAPER, Unified
 
 
@@ -84,15 +84,10 @@ class VariationalAutoencoder(Unified):
         """Return the network."""
         return VariationalBottleneck(self.layout())
 
-    def loss(self, images: Tensor, brain: Tensor) -> Loss:
+    def loss(self, network: nn.Module, step: Step) -> Tensor:
         """Return the error from sampled codes, summed over pixels, + the divergence."""
-
-        def loss(network: nn.Module, step: Step) -> Tensor:
-            batch = images[step.indices]
-            model = cast("VariationalBottleneck", network)
-            mean, log_deviation = model.encode(batch)
-            codes = sample(mean, log_deviation, step.generator)
-            error = self.difference(model.decode(codes), batch)
-            return error + self.kl * divergence(mean, log_deviation).mean()
-
-        return loss
+        model = cast("VariationalBottleneck", network)
+        mean, log_deviation = model.encode(step.images)
+        codes = sample(mean, log_deviation, step.generator)
+        error = self.difference(model.decode(codes), step.images)
+        return error + self.kl * divergence(mean, log_deviation).mean()

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import rich_click as click
 
+from uadbench.acceleration import Acceleration, Compile, Precision
 from uadbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -106,6 +107,30 @@ _SHARED = (
         help="auto, cpu, cuda or cuda:N.",
     ),
     click.option(
+        "--devices",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Share each batch of a training among N devices, from --device on.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(get_args(Precision)),
+        default="auto",
+        show_default=True,
+        help="Of matrix products. auto: in training bf16 (old GPUs: fp16) on CUDA, "
+        "else 32 bits; what is named holds for prediction too.",
+    ),
+    click.option(
+        "--compile",
+        type=click.Choice(get_args(Compile)),
+        default="auto",
+        show_default=True,
+        help="Compile networks for their training; graphs: with CUDA graphs. auto: on "
+        "CUDA.",
+    ),
+    click.option(
         "--limit",
         type=int,
         metavar="N",
@@ -173,6 +198,9 @@ def _plan(
         data_options=data,
         protocol=shared["protocol"],
         device=shared["device"],
+        acceleration=Acceleration(
+            shared["devices"], shared["precision"], shared["compile"]
+        ),
         limit=shared["limit"],
         thresholds=shared["thresholds"],
         postprocess=shared["postprocess"],

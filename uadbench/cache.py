@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from uadbench.errors import OutputError, UsageError
 from uadbench.files import read_json, write_json
 from uadbench.protocols import Monitor
 
-# Of one scan: images, float32 (N, C, S, S), and brain, bool (N, 1, S, S).
+# Of some scans: images, float32 (N, C, S, S), and brain, bool (N, 1, S, S).
 Pair = tuple[NDArray[np.float32], NDArray[np.bool_]]
 FILES = ("images.npy", "brain.npy")
 UNUSABLE = (OSError, UsageError, ValueError, KeyError, TypeError)
@@ -28,6 +28,8 @@ def cached(
 
     Nothing that is wrong with the folder ends the work: what is damaged is made again,
     and without room, or beside another process that writes the same, nothing is stored.
+
+    What is stored comes back as one pair for all scans.
 
     Args:
         folder: its name says what is stored; it may not be there.
@@ -62,8 +64,7 @@ def _store(folder: Path, pairs: Sequence[Pair]) -> None:
         for name, arrays in zip(FILES, zip(*pairs, strict=True), strict=True):
             _save(part / name, arrays)
         sums = {name: _checksum(part / name) for name in FILES}
-        counts = [len(images) for images, _ in pairs]
-        write_json(part / "content.json", {"counts": counts, "sums": sums})
+        write_json(part / "sums.json", sums)
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
     finally:
@@ -91,12 +92,10 @@ def _mapped(folder: Path) -> list[Pair] | None:
     if not folder.is_dir():
         return None
     try:
-        content = read_json(folder / "content.json")
-        _check(folder, content["sums"])
+        _check(folder, read_json(folder / "sums.json"))
         # Copy on write: torch warns of arrays that it could not write to.
         images, brain = (np.load(folder / name, mmap_mode="c") for name in FILES)
-        ends = np.cumsum(content["counts"])[:-1]
-        return list(zip(_split(images, ends), _split(brain, ends), strict=True))
+        return [(images, brain)]
     except UNUSABLE:
         shutil.rmtree(folder, ignore_errors=True)
         return None
@@ -106,10 +105,6 @@ def _check(folder: Path, sums: object) -> None:
     if sums != {name: _checksum(folder / name) for name in FILES}:
         msg = "another checksum"
         raise ValueError(msg)
-
-
-def _split(array: NDArray[Any], ends: Iterable[int]) -> list[NDArray[Any]]:
-    return np.split(np.asarray(array), [int(end) for end in ends])
 
 
 def _checksum(path: Path) -> int:

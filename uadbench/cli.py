@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -217,7 +218,12 @@ def _dry(job: "Job", folder: Path) -> dict[str, Any]:
     """Return what a plan resolves to, and how many subjects it has."""
     parts = (job.view.train, job.view.val, job.view.test)
     subjects = dict(zip(("train", "val", "test"), map(len, parts), strict=True))
-    found = {"folder": str(folder), "device": job.device, "subjects": subjects}
+    found = {
+        "folder": str(folder),
+        "device": job.device,
+        "acceleration": asdict(job.acceleration),
+        "subjects": subjects,
+    }
     return {**found, **job.config}
 
 

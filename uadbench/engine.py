@@ -5,6 +5,7 @@ killed run goes on where it stopped, and ends with the same numbers, since every
 number has an address (seed, stage, scan) and not a place in a sequence.
 """
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,13 @@ def run(
         save = partial(files.write_json, folder / "run.json", record)
         save()
         recorder = Recorder(monitor, folder / "training.csv")
-        ctx = Context(plan.seed, job.device, plan.cache, monitor=recorder)
+        ctx = Context(
+            plan.seed,
+            job.device,
+            cache=plan.cache,
+            acceleration=job.acceleration,
+            monitor=recorder,
+        )
         watch = Stopwatch(record["timings"], save)
         stages.learn(job, folder, ctx, watch)
         _note_validation(record, job)
@@ -112,6 +119,17 @@ def _settings(job: Job) -> dict[str, Any]:
     return {**job.config, "subjects": subjects}
 
 
+def _surroundings(job: Job) -> dict[str, Any]:
+    """Return what may change while a run goes on, at the cost of a warning."""
+    return {
+        "device": job.device,
+        "acceleration": asdict(job.acceleration),
+        "hardware": environment.hardware(job.device),
+        "versions": environment.versions(),
+        "git": environment.git_commit(),
+    }
+
+
 def _begin(job: Job, folder: Path, *, overwrite: bool, renew: bool) -> dict[str, Any]:
     """Return the record of an earlier attempt at the same job, or start a new one."""
     earlier = check(job, folder, overwrite=overwrite, renew=renew)
@@ -125,10 +143,7 @@ def _begin(job: Job, folder: Path, *, overwrite: bool, renew: bool) -> dict[str,
         "modalities": list(job.view.val[0].modalities),
         "expected": len(job.view.test),
         "pipeline": job.pipeline,
-        "device": job.device,
-        "hardware": environment.hardware(job.device),
-        "versions": environment.versions(),
-        "git": environment.git_commit(),
+        **_surroundings(job),
         "warnings": list(job.view.caveats),
         "timings": {},
     }
@@ -138,13 +153,7 @@ def _begin(job: Job, folder: Path, *, overwrite: bool, renew: bool) -> dict[str,
 
 def _note_changes(record: dict[str, Any], job: Job, monitor: Monitor) -> None:
     """Warn, in the record too, if a run goes on with other versions or hardware."""
-    now = {
-        "device": job.device,
-        "hardware": environment.hardware(job.device),
-        "versions": environment.versions(),
-        "git": environment.git_commit(),
-    }
-    for name, old, new in differences(record, now):
+    for name, old, new in differences(record, _surroundings(job)):
         what = name.rpartition(".")[2].replace("_", " ")
         text = (
             f"The run went on with another {what}: {new}, before {old}. Its numbers "

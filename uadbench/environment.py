@@ -78,6 +78,30 @@ def resolve_device(device: str) -> str:
     return f"cuda:{number}" if count else "cpu"
 
 
+def check_devices(device: str, count: int) -> None:
+    """Raise a UsageError unless there are so many devices, from this one on.
+
+    Args:
+        device: as `resolve_device` returns it; on "cpu", processes share it.
+        count: how many.
+    """
+    if device == "cpu":
+        found, first, kind = len(os.sched_getaffinity(0)), 0, "processor core"
+    else:
+        found, first = (
+            sys.modules["torch"].cuda.device_count(),
+            int(device.partition(":")[2]),
+        )
+        kind = "CUDA device"
+    if not 1 <= count <= found - first:
+        there = f"{found} {kind}{'' if found == 1 else 's'}"
+        msg = (
+            f"--devices: expected 1 to {found - first} from {device} on, of {there} "
+            f"here, got {count}."
+        )
+        raise UsageError(msg)
+
+
 def reset_peak_memory() -> None:
     """Let `peak_memory_mib` count from now on, where Linux allows it."""
     with suppress(OSError):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from uadbench import environment, members, options, registry
+from uadbench.acceleration import Acceleration
 from uadbench.checks import check_view
 from uadbench.errors import DataError, UsageError, check_known
 from uadbench.files import short_hash
@@ -39,6 +40,7 @@ class Plan:
     protocol: str = "volume"
     seed: int = 0
     device: str = "auto"
+    acceleration: Acceleration = field(default_factory=Acceleration)
     limit: int | None = None
     thresholds: tuple[str, ...] = ()
     postprocess: str = ""
@@ -54,12 +56,14 @@ class Job:
         view: the dataset under the plan's protocol and limit.
         config: everything that shapes the numbers, as JSON.
         device: "cpu" or "cuda:N".
+        acceleration: how the method makes use of it.
     """
 
     method: Method
     view: View
     config: Mapping[str, Any]
     device: str
+    acceleration: Acceleration
 
     @property
     def label(self) -> str:
@@ -155,7 +159,9 @@ def resolve(plan: Plan, known: View | None = None, awaited: int = 0) -> Job:
         raise DataError(msg)
     if plan.limit is not None:
         seen = replace(seen, test=seen.test[: plan.limit])
-    return Job(method, seen, config, environment.resolve_device(plan.device))
+    device = environment.resolve_device(plan.device)
+    environment.check_devices(device, plan.acceleration.devices)
+    return Job(method, seen, config, device, plan.acceleration)
 
 
 def _method_values(method: Any) -> dict[str, Any]:

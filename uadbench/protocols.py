@@ -22,6 +22,7 @@ from typing import (
 import numpy as np
 from numpy.typing import NDArray
 
+from uadbench.acceleration import Acceleration
 from uadbench.results import Run
 
 Item = TypeVar("Item", covariant=True)
@@ -239,12 +240,14 @@ class Context:
     Attributes:
         seed: of this piece of work; a child has its own, derived from its name.
         device: "cpu" or a CUDA device such as "cuda:0".
+        acceleration: how much of the hardware is used, and how.
         cache: a folder for what is made of scans before the first number is drawn, so
             that it need not be made again; None for none.
     """
 
     seed: int = 0
     device: str = "cpu"
+    acceleration: Acceleration = field(default_factory=Acceleration)
     cache: Path | None = None
     checkpoint: Checkpoint = field(default_factory=Forgetful)
     monitor: Monitor = field(default_factory=Silent)

@@ -6,8 +6,9 @@ or spatial (the feature maps themselves); transposed convolutions double it agai
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 LatentKind = Literal["dense", "spatial"]
@@ -92,6 +93,11 @@ class VariationalBottleneck(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the reconstructions from the means."""
         return self.decode(self.encode(images)[0])
+
+    def compile(self, *args: Any, **options: Any) -> None:
+        """Compile both halves, since the loss draws codes between them."""
+        self.encode = torch.compile(self.encode, *args, **options)  # type: ignore[method-assign]  # for this instance
+        self.decode = torch.compile(self.decode, *args, **options)  # type: ignore[method-assign]  # as above
 
 
 def _encoder(layout: Layout) -> list[nn.Module]:

@@ -24,8 +24,14 @@ def coarse_noise(
     grid = (*shape[:2], cells, cells)
     coarse = deviation * torch.randn(grid, generator=generator, device=device)
     fine = interpolate(coarse, shape[2:], mode="bilinear", align_corners=True)
-    shifts = [
-        int(torch.randint(side, (), generator=generator, device=device))
+    # By indices, since a roll would wait for the numbers to come from the device.
+    rows, columns = (
+        (torch.arange(side, device=device) - _below(side, generator)) % side
         for side in shape[2:]
-    ]
-    return fine.roll(shifts, dims=(2, 3))
+    )
+    return fine[:, :, rows][..., columns]
+
+
+def _below(side: int, generator: torch.Generator) -> Tensor:
+    """Return one of 0 ... side - 1, int64 ()."""
+    return torch.randint(side, (), generator=generator, device=generator.device)

@@ -17,8 +17,8 @@ from .denoiser_options import DenoiserOptions
 from .diffusion import add_noise, cosine_alpha_bar, linear_alpha_bar
 from .noise import Kind, Noise, Shared, Source
 from .reconstruction import Reconstruction, Stack
-from .tensors import to_array
-from .training import Loss, Step
+from .scans import Healthy
+from .steps import Step
 
 DEMO = {
     "size": 64,
@@ -127,14 +127,28 @@ class Denoising(DenoiserOptions, Reconstruction):
         """Return the network."""
         return self.design.make(self.timesteps)
 
-    def loss(self, images: Tensor, brain: Tensor) -> Loss:
+    def inspect(self, healthy: Healthy) -> None:
+        """Raise a DataError if most of the healthy intensities are clipped."""
+        inside = [
+            torch.from_numpy(images[brain])
+            for images, brain in zip(healthy.images, healthy.brain, strict=True)
+        ]
+        clipped = sum(int((self.clipped(part) != part).sum()) for part in inside)
+        share = clipped / sum(map(len, inside))
+        if share > MOST_CLIPPED:
+            low = self._background
+            most = float(np.quantile(torch.cat(inside).numpy(), NEARLY_ALL)) - low
+            msg = (
+                f"{self.name}: {share:.0%} of the healthy brain lies outside {low:g} "
+                f"... {low + self.peak:g}, the range that the network sees. Set "
+                f"peak={most:.3g}, so that {NEARLY_ALL:.0%} of it lies below, or "
+                f"another normalisation than {self.normalisation}."
+            )
+            raise DataError(msg)
+
+    def loss(self, network: nn.Module, step: Step) -> Tensor:
         """Return the error of a batch after random numbers of noise steps."""
-        self._require_range(images[brain])
-
-        def loss(network: nn.Module, step: Step) -> Tensor:
-            return self.error(network, self.noised_batch(images, step), step.generator)
-
-        return loss
+        return self.error(network, self.noised_batch(step), step.generator)
 
     def error(
         self, network: nn.Module, batch: Noised, generator: torch.Generator
@@ -148,12 +162,12 @@ class Denoising(DenoiserOptions, Reconstruction):
         """
         return mse_loss(network(batch.x_t, batch.t), batch.eps)
 
-    def noised_batch(self, images: Tensor, step: Step) -> Noised:
-        """Return a batch of the images, each after a random number of noise steps."""
-        x_0 = self.scaled(images[step.indices])
+    def noised_batch(self, step: Step) -> Noised:
+        """Return a step's images, each after a random number of noise steps."""
+        x_0 = self.scaled(step.images)
         t = self.random_steps(step)
         eps = self.drawn(Shared(step.generator, len(x_0)))
-        alpha_bar = self.alpha_bar(images.device)[t][:, None, None, None]
+        alpha_bar = self.alpha_bar(x_0.device)[t][:, None, None, None]
         return Noised(x_0, t, eps, add_noise(x_0, eps, alpha_bar))
 
     def scaled(self, images: Tensor) -> Tensor:
@@ -181,9 +195,9 @@ class Denoising(DenoiserOptions, Reconstruction):
         return torch.randint(
             1,
             self.train_t + 1,
-            step.indices.shape,
+            (len(step.images),),
             generator=step.generator,
-            device=step.indices.device,
+            device=step.images.device,
         )
 
     def drawn(self, source: Source) -> Tensor:
@@ -196,20 +210,6 @@ class Denoising(DenoiserOptions, Reconstruction):
     def noised(self, x_0: Tensor, t: int, stack: Stack) -> Tensor:
         """Return the images of a stack after t noise steps."""
         return add_noise(x_0, self.drawn(stack), self.alpha_bar(x_0.device)[t])
-
-    def _require_range(self, healthy: Tensor) -> None:
-        """Raise a DataError if most of the healthy intensities are clipped."""
-        clipped = float((self.clipped(healthy) != healthy).float().mean())
-        if clipped > MOST_CLIPPED:
-            low = self._background
-            most = float(np.quantile(to_array(healthy), NEARLY_ALL)) - low
-            msg = (
-                f"{self.name}: {clipped:.0%} of the healthy brain lies outside {low:g} "
-                f"... {low + self.peak:g}, the range that the network sees. Set "
-                f"peak={most:.3g}, so that {NEARLY_ALL:.0%} of it lies below, or "
-                f"another normalisation than {self.normalisation}."
-            )
-            raise DataError(msg)
 
     @property
     def _background(self) -> float:

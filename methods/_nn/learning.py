@@ -7,8 +7,8 @@ from pydantic.dataclasses import dataclass
 
 from uadbench.errors import UsageError
 
+from .recipes import Recipe
 from .schedules import Schedule
-from .training import Recipe
 
 Found = TypeVar("Found")
 

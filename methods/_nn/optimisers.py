@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import nn
 from torch.optim import Adam, AdamW
@@ -24,7 +25,12 @@ MOMENTS: dict[Optimiser, tuple[str, ...]] = {
 
 
 def new_optimiser(
-    kind: Optimiser, network: nn.Module, rate: float, decay: float, momentum: float
+    kind: Optimiser,
+    network: nn.Module,
+    rate: float,
+    decay: float,
+    momentum: float,
+    fused: bool = True,
 ) -> torch.optim.Optimizer:
     """Return an optimiser of all weights of a network.
 
@@ -39,24 +45,34 @@ def new_optimiser(
         rate: learning rate.
         decay: of the weights.
         momentum: decay of the gradient's moving average, beta 1; beta 2 is 0.999.
+        fused: all weights at once, in one pass over memory.
     """
     return OPTIMISERS[kind](
         network.parameters(),
         lr=rate,
         weight_decay=decay,
         betas=(momentum, 0.999),
-        fused=True,
+        fused=fused,
     )
 
 
 def moments_of(
     kind: Optimiser, optimiser: torch.optim.Optimizer, network: nn.Module
 ) -> Arrays:
-    """Return the moments of each parameter, in order, as arrays "moment/index"."""
+    """Return the moments of each parameter, in order, as arrays "moment/index".
+
+    "updates" is how many there were, fewer than steps where a step was skipped.
+    """
+    if not optimiser.state:
+        return {"updates": np.array([0])}
+    states = [optimiser.state[parameter] for parameter in network.parameters()]
     return {
-        f"{name}/{index}": to_array(optimiser.state[parameter][name])
-        for index, parameter in enumerate(network.parameters())
-        for name in MOMENTS[kind]
+        "updates": np.array([int(states[0]["step"])]),
+        **{
+            f"{name}/{index}": to_array(state[name])
+            for index, state in enumerate(states)
+            for name in MOMENTS[kind]
+        },
     }
 
 
@@ -64,12 +80,16 @@ def load_moments(
     kind: Optimiser,
     optimiser: torch.optim.Optimizer,
     network: nn.Module,
-    step: int,
     arrays: Arrays,
 ) -> None:
-    """Take back what `moments_of` gave after `step` steps."""
+    """Take back what `moments_of` gave, out of a larger collection."""
+    updates = float(arrays["updates"][0])
+    if not updates:
+        return
     for index, parameter in enumerate(network.parameters()):
+        # Where a fused optimiser counts, and where others do.
+        device = parameter.device if optimiser.defaults["fused"] else "cpu"
         optimiser.state[parameter] = {
-            "step": torch.tensor(float(step), device=parameter.device),
+            "step": torch.tensor(updates, device=device),
             **{n: like(parameter, arrays[f"{n}/{index}"]) for n in MOMENTS[kind]},
         }

@@ -20,9 +20,12 @@ from torch import Tensor, nn
 from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
 from uadbench.slices import Slices
 
+from .acceleration import precise
 from .learning import TrainingOptions, learned
 from .packing import Tensors, packed
-from .scans import OneModality, SliceOptions, filled, gather
+from .recipes import Recipe
+from .scans import Healthy, OneModality, SliceOptions, filled, gather
+from .steps import Step
 from .streams import Streams
 from .tensors import (
     arrays_of,
@@ -32,7 +35,7 @@ from .tensors import (
     to_array,
     to_device,
 )
-from .training import Loss, Recipe, Validation, new_network, train
+from .training import Validation, new_network, train
 
 Owner = TypeVar("Owner")
 
@@ -119,13 +122,15 @@ class Slicewise(TrainingOptions, SliceOptions):
         """Return the network, its weights drawn from torch's own generator."""
         raise NotImplementedError
 
-    def loss(self, images: Tensor, brain: Tensor) -> Loss:
-        """Return the loss of a batch of healthy slices.
+    def inspect(self, healthy: Healthy) -> None:
+        """Raise a DataError if these slices are nothing to learn from."""
+
+    def loss(self, network: nn.Module, step: Step) -> Tensor:
+        """Return the loss of a batch, the mean over it.
 
         Args:
-            images: all of them, float (N, C, S, S), on the device, with the modalities
-                of `taught`.
-            brain: bool (N, 1, S, S).
+            network: what `make` returns.
+            step: healthy slices with the modalities of `taught`.
         """
         raise NotImplementedError
 
@@ -139,11 +144,12 @@ class Slicewise(TrainingOptions, SliceOptions):
 
     def fit(self, train: Lazy[Scan], val: Lazy[Scan], ctx: Context) -> None:
         """Teach the network with healthy slices."""
-        loss, count = self._loss(train, ctx, "training")
+        healthy = self._gather(train, ctx, "training")
         validation = None
         if self.patience:
-            validation = Validation(*self._loss(val, ctx, "validation"), self.patience)
-        self._network = self._train(loss, count, ctx, validation)
+            held_out = self._gather(val, ctx, "validation")
+            validation = Validation(held_out, self.patience)
+        self._network = self._train(healthy, ctx, validation)
 
     def predict(self, scans: Iterable[Scan], ctx: Context) -> Iterator[Prediction]:
         """Reconstruct the slices of each scan, those of several scans together."""
@@ -157,7 +163,7 @@ class Slicewise(TrainingOptions, SliceOptions):
             (scan, self.grid.cut(self.scored(scan)), ctx.child(scan.id).seed)
             for scan in scans
         )
-        for scan, slices, (images, score) in self.batched(cut, restore, ctx.device):
+        for scan, slices, (images, score) in self.batched(cut, restore, ctx):
             inside = slices.paste(score[:, 0] * slices.brain)
             yield Prediction(
                 score=np.where(scan.scored, inside, np.float32(0)),
@@ -171,7 +177,7 @@ class Slicewise(TrainingOptions, SliceOptions):
         self,
         cut: Iterable[tuple[Owner, Slices, int]],
         process: Callable[[Stack], Tensors],
-        device: str,
+        ctx: Context,
     ) -> Iterator[tuple[Owner, Slices, list[NDArray[Any]]]]:
         """Yield what `process` makes of each scan's slices, in order; see `packed`.
 
@@ -179,12 +185,12 @@ class Slicewise(TrainingOptions, SliceOptions):
             cut: for each scan whatever shall come back with its results, its slices and
                 its seed.
             process: maps slices of any scans to tensors with one row for each.
-            device: of the slices that it gets.
+            ctx: where and how precisely the slices are processed.
         """
 
         def processed(*rows: Tensor) -> Tensors:
-            images, brain, keys = (column.to(device) for column in rows)
-            with torch.no_grad(), repeatable():
+            images, brain, keys = (column.to(ctx.device) for column in rows)
+            with torch.no_grad(), repeatable(), precise(ctx):
                 return process(Stack(images, brain, Streams(keys), self.batch))
 
         loaded = (((owner, slices), _rows(slices, seed)) for owner, slices, seed in cut)
@@ -201,22 +207,21 @@ class Slicewise(TrainingOptions, SliceOptions):
         load_arrays(network, state, self.name)
         self._network = network
 
-    def _loss(self, scans: Lazy[Scan], ctx: Context, role: str) -> tuple[Loss, int]:
-        """Return the loss of the scans' slices, and how many there are."""
+    def _gather(self, scans: Lazy[Scan], ctx: Context, role: str) -> Healthy:
         healthy = gather(filled(scans, self.taught, self.grid, ctx, self.name, role))
-        images, brain = to_device(healthy.images, healthy.brain, ctx.device)
-        return self.loss(images, brain), len(images)
+        self.inspect(healthy)
+        return replace(healthy, relative=self.grid.relative)
 
     def _train(
-        self, loss: Loss, count: int, ctx: Context, validation: Validation | None
+        self, healthy: Healthy, ctx: Context, validation: Validation | None
     ) -> nn.Module:
         ctx = ctx.child(self.name)
         network = new_network(self.make, ctx.seed, ctx.device)
         return train(
             network,
-            loss,
+            self.loss,
             self.recipe(),
-            count,
+            healthy,
             ctx,
             self.name,
             validation=validation,

@@ -38,6 +38,11 @@ class Grid:
         """Return the slices of a scan on this grid."""
         return cut(scan, self.size, self.field, self.normalisation)
 
+    @property
+    def relative(self) -> bool:
+        """Whether the intensity is relative to the brain's own."""
+        return self.normalisation != "none"
+
 
 @dataclass
 class SliceOptions:
@@ -68,15 +73,20 @@ class OneModality:
 
 @record(frozen=True, eq=False)
 class Healthy:
-    """All healthy slices of some scans that hold brain.
+    """All healthy slices of some scans that hold brain, in memory or in mapped files.
 
     Attributes:
-        images: float32 (N, C, S, S).
-        brain: bool (N, 1, S, S).
+        images: of each scan, float32 (N, C, S, S).
+        brain: of each scan, bool (N, 1, S, S).
+        relative: the intensity is relative to the brain's own, not in units unknown.
     """
 
-    images: NDArray[np.float32]
-    brain: NDArray[np.bool_]
+    images: Sequence[NDArray[np.float32]]
+    brain: Sequence[NDArray[np.bool_]]
+    relative: bool = False
+
+    def __len__(self) -> int:
+        return sum(map(len, self.images))
 
 
 def cuts(
@@ -164,9 +174,9 @@ def _name(scans: Sequence[Scan], choose: Callable[[Scan], Scan], grid: Grid) -> 
 
 
 def gather(scans: Iterable[Pair]) -> Healthy:
-    """Return the slices of all scans, that `filled` returned, as one."""
+    """Return the slices of all scans, that `filled` returned, together."""
     images, brain = zip(*scans, strict=True)
-    return Healthy(np.concatenate(images), np.concatenate(brain))
+    return Healthy(images, brain)
 
 
 def one_modality(scan: Scan, method: str, modality: str = "") -> Scan:

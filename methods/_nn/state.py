@@ -45,6 +45,7 @@ class State:
         optimiser: of its weights.
         kind: of the optimiser.
         best: the best check so far.
+        scaler: of losses, in float16.
     """
 
     network: nn.Module
@@ -52,6 +53,7 @@ class State:
     optimiser: torch.optim.Optimizer
     kind: Optimiser
     best: Best
+    scaler: torch.amp.GradScaler | None = None
 
     def arrays(self, step: int) -> Arrays:
         """Return the state after `step` steps."""
@@ -61,6 +63,7 @@ class State:
             **arrays_of(self.average.module, "average"),
             **moments_of(self.kind, self.optimiser, self.network),
             **self.best.arrays(),
+            **_scale_of(self.scaler),
         }
 
     def restore(self, arrays: Arrays | None) -> int:
@@ -71,6 +74,24 @@ class State:
         load_arrays(self.network, arrays, "network")
         load_arrays(self.average.module, arrays, "average")
         self.average.n_averaged.fill_(step)
-        load_moments(self.kind, self.optimiser, self.network, step, arrays)
+        load_moments(self.kind, self.optimiser, self.network, arrays)
         self.best.restore(arrays)
+        if self.scaler:
+            _load_scale(self.scaler, arrays)
         return step
+
+
+def _scale_of(scaler: torch.amp.GradScaler | None) -> Arrays:
+    """Return the scale, and how many steps in a row it was not too large."""
+    if scaler is None:
+        return {}
+    state = scaler.state_dict()
+    return {"scale": np.array([state["scale"], state["_growth_tracker"]])}
+
+
+def _load_scale(scaler: torch.amp.GradScaler, arrays: Arrays) -> None:
+    """Take back what `_scale_of` gave; an attempt in another precision gave nothing."""
+    if "scale" in arrays:
+        scale, fitted = arrays["scale"]
+        state = {"scale": float(scale), "_growth_tracker": int(fitted)}
+        scaler.load_state_dict({**scaler.state_dict(), **state})

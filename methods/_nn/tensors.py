@@ -54,9 +54,10 @@ def like(tensor: Tensor, array: NDArray[Any]) -> Tensor:
 def in_batches(
     network: Callable[[Tensor], Tensor], inputs: Tensor, batch: int
 ) -> Tensor:
-    """Return what the network makes of the inputs, `batch` at a time."""
+    """Return what the network makes of the inputs, `batch` at a time, in float32."""
     with repeatable():
-        return torch.cat([network(part) for part in torch.split(inputs, batch)])
+        parts = [network(part).float() for part in torch.split(inputs, batch)]
+    return torch.cat(parts)
 
 
 @torch.no_grad()

@@ -8,71 +8,24 @@ interrupted.
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from uadbench.errors import UsageError
 from uadbench.protocols import Context
 
-from .optimisers import Optimiser, new_optimiser
-from .schedules import Schedule, learning_rate
-from .state import State, averaged
-from .stopping import Best
-from .tensors import repeatable
+from .acceleration import compiler, devices, training_precision
+from .learner import Task, learning
+from .recipes import Recipe
+from .scans import Healthy
+from .steps import Loss, ends_epoch
+from .team import team
 
 LOG_EVERY = 25  # steps
 SAVE_EVERY = 10.0  # seconds between checkpoints
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained.
-
-    Attributes:
-        steps: number of updates.
-        batch: images in each.
-        rate: learning rate, the highest one of a schedule that varies it.
-        schedule: see `learning_rate`.
-        average: decay of the exponential moving average of the weights; 0 follows them.
-        clip: largest norm of the gradient; 0 leaves it alone.
-        period: of the schedule, see `learning_rate`.
-        optimiser: see `new_optimiser`, as for the next two.
-        decay: of the weights.
-        momentum: beta 1 of Adam.
-    """
-
-    steps: int
-    batch: int
-    rate: float
-    schedule: Schedule = "constant"
-    average: float = 0.9999
-    clip: float = 0.0
-    period: int = 0
-    optimiser: Optimiser = "adamw"
-    decay: float = 0.0
-    momentum: float = 0.9
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """What a loss is made from: a batch and a source of randomness.
-
-    Attributes:
-        indices: of the images, int64 (B,), on the device.
-        generator: on the device, seeded for this step.
-    """
-
-    indices: Tensor
-    generator: torch.Generator
-
-
-Loss = Callable[[nn.Module, Step], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +33,11 @@ class Validation:
     """What tells when to stop.
 
     Attributes:
-        loss: of a batch of images that are not trained on, the mean over the batch.
-        count: number of these images.
+        healthy: slices that are not trained on.
         patience: epochs in a row without a lower loss that end the training.
     """
 
-    loss: Loss
-    count: int
+    healthy: Healthy
     patience: int
 
 
@@ -94,7 +45,7 @@ def train(
     network: nn.Module,
     loss: Loss,
     recipe: Recipe,
-    count: int,
+    healthy: Healthy,
     ctx: Context,
     label: str,
     validation: Validation | None = None,
@@ -104,52 +55,58 @@ def train(
     With a validation, after every epoch and at the end the average is checked; the one
     with the lowest loss is returned.
 
+    Several devices share each batch; the gradient is the mean over all of it. Their
+    random numbers are others than those of one, of the same distribution. On CUDA batch
+    normalisation sees the whole batch too; on the CPU, each process's share.
+
     Args:
         network: on the device of `ctx`; it is trained in place.
-        loss: returns the loss of one batch; it runs in mixed precision on CUDA.
+        loss: of one batch, the mean over it; see `Loss`.
         recipe: steps, batch, learning rate ...
-        count: number of images to draw from.
-        ctx: its seed decides everything random, its checkpoint keeps the state.
+        healthy: slices to learn from.
+        ctx: its seed decides everything random, its checkpoint keeps the state, its
+            acceleration says how it is calculated.
         label: name of the network for progress and curve.
         validation: ends the training early; None: nothing does.
 
     Raises:
-        UsageError: a loss that is logged is NaN or infinite.
+        UsageError: a loss that is logged is NaN or infinite; a batch that the devices
+            cannot share.
+        UadbenchError: a process of another device ended early.
     """
-    device = torch.device(ctx.device)
-    kind, patience = recipe.optimiser, validation.patience if validation else 0
-    optimiser = new_optimiser(kind, network, recipe.rate, recipe.decay, recipe.momentum)
-    state = State(
-        network, averaged(network, recipe.average), optimiser, kind, Best(patience)
-    )
-    start = state.restore(ctx.checkpoint.load())
-    best, average = state.best, state.average.module
+    task = _task(network, loss, recipe, healthy, ctx, validation)
     saved = time.monotonic()
-    network.train()
-    average.eval()
-    with _own_randomness(device), repeatable():
-        left = range(start, start if best.given_up else recipe.steps)
-        for number in ctx.monitor.track(left, label, recipe.steps, start):
+
+    def say(text: str) -> None:
+        ctx.monitor.say(f"{label}: {text}")
+
+    with team(task), learning(task, 0, say) as learner:
+        state, best = learner.state, learner.state.best
+        held_out = learner.store_of(validation.healthy) if validation else None
+        left = learner.left
+        for number in ctx.monitor.track(left, label, recipe.steps, learner.start):
             last = number == recipe.steps - 1
-            step = _step(number, recipe, count, ctx.seed, device)
-            value = _update(state, loss, recipe, number, step)
+            value = learner.step(number)
             if number % LOG_EVERY == 0 or last:
                 _log(ctx, f"{label}/loss", value.item(), number)
-            if validation and (last or ends_epoch(number, recipe.batch, count)):
-                found = _mean_loss(average, validation, recipe.batch, ctx)
+            checked = last or ends_epoch(number, recipe.batch, len(healthy))
+            if held_out and checked:
+                seed = ctx.child("validation").seed
+                found = learner.mean_loss(held_out, seed)
                 _log(ctx, f"{label}/validation", found, number)
-                best.judge(found, average)
+                best.judge(found, state.average.module)
+                learner.agreed(best.given_up)
             if last or best.given_up or time.monotonic() - saved >= SAVE_EVERY:
                 ctx.checkpoint.save(state.arrays(number + 1))
                 saved = time.monotonic()
             if best.given_up:
-                ctx.monitor.say(
-                    f"{label}: {number + 1} of {recipe.steps} steps, no lower "
-                    f"validation loss in {best.waited} epochs."
+                say(
+                    f"{number + 1} of {recipe.steps} steps, no lower validation loss "
+                    f"in {best.waited} epochs."
                 )
                 break
-    best.recall(average)
-    trained: nn.Module = average
+    trained: nn.Module = state.average.module
+    best.recall(trained)
     return trained
 
 
@@ -163,84 +120,34 @@ def new_network(make: Callable[[], nn.Module], seed: int, device: str) -> nn.Mod
     return placed
 
 
-def draw_batch(seed: int, step: int, batch: int, count: int) -> list[int]:
-    """Return the indices of a step's images: every epoch is one shuffle of all `count`.
-
-    Args:
-        seed: of the training.
-        step: counted from 0.
-        batch: number of indices.
-        count: number of images.
-    """
-    places = range(step * batch, (step + 1) * batch)
-    return [_shuffle(seed, place // count, count)[place % count] for place in places]
-
-
-def ends_epoch(step: int, batch: int, count: int) -> bool:
-    """Say whether a step's images complete a shuffle of all `count`, or several."""
-    return (step + 1) * batch // count > step * batch // count
-
-
-@lru_cache(maxsize=2)
-def _shuffle(seed: int, epoch: int, count: int) -> tuple[int, ...]:
-    return tuple(map(int, np.random.default_rng([seed, epoch]).permutation(count)))
-
-
-def mixed_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Return the context of bfloat16 matrix products on CUDA, of nothing elsewhere."""
-    if device.type == "cuda":
-        return torch.autocast("cuda", dtype=torch.bfloat16)
-    return nullcontext()
-
-
-def generator_of(seed: int, device: torch.device | str) -> torch.Generator:
-    """Return a new generator on a device."""
-    return torch.Generator(device).manual_seed(seed)
-
-
-def _step(
-    number: int, recipe: Recipe, count: int, seed: int, device: torch.device
-) -> Step:
-    """Return a step's batch, and seed torch's own generators for its dropout."""
-    drawn = draw_batch(seed, number, recipe.batch, count)
-    ours, torchs = np.random.SeedSequence([seed, number]).generate_state(2)
-    torch.manual_seed(int(torchs))
-    return Step(torch.tensor(drawn, device=device), generator_of(int(ours), device))
-
-
-def _update(
-    state: State, loss: Loss, recipe: Recipe, number: int, step: Step
-) -> Tensor:
-    """Change the weights by one step; return the loss before."""
-    rate = learning_rate(
-        recipe.schedule, recipe.rate, number, recipe.steps, recipe.period
+def _task(
+    network: nn.Module,
+    loss: Loss,
+    recipe: Recipe,
+    healthy: Healthy,
+    ctx: Context,
+    validation: Validation | None,
+) -> Task:
+    """Return what each process is told; UsageError if they cannot share a batch."""
+    shared = devices(ctx)
+    if recipe.batch % len(shared):
+        msg = (
+            f"--devices {len(shared)} cannot share a batch of {recipe.batch}. Give a "
+            f"number that divides it, or --set batch={len(shared)} or a multiple."
+        )
+        raise UsageError(msg)
+    return Task(
+        network,
+        loss,
+        recipe,
+        healthy,
+        ctx.seed,
+        shared,
+        training_precision(ctx),
+        compiler(ctx),
+        validation.patience if validation else 0,
+        ctx.checkpoint.load(),
     )
-    for group in state.optimiser.param_groups:
-        group["lr"] = rate
-    with mixed_precision(step.indices.device):
-        value = loss(state.network, step)
-    state.optimiser.zero_grad()
-    value.backward()  # type: ignore[no-untyped-call]  # torch has no annotation
-    if recipe.clip:
-        nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip)
-    state.optimiser.step()
-    state.average.update_parameters(state.network)
-    return value
-
-
-@torch.no_grad()
-def _mean_loss(
-    network: nn.Module, validation: Validation, batch: int, ctx: Context
-) -> float:
-    """Return the mean loss over all validation images; its noise is always the same."""
-    device = torch.device(ctx.device)
-    generator = generator_of(ctx.child("validation").seed, device)
-    total = 0.0
-    for indices in torch.split(torch.arange(validation.count, device=device), batch):
-        with mixed_precision(device):
-            value = validation.loss(network, Step(indices, generator))
-        total += value.item() * len(indices)
-    return total / validation.count
 
 
 def _log(ctx: Context, name: str, loss: float, step: int) -> None:
@@ -252,11 +159,3 @@ def _log(ctx: Context, name: str, loss: float, step: int) -> None:
             "diverged. Set a lower learning_rate, or clip=1 if it is 0."
         )
         raise UsageError(msg)
-
-
-@contextmanager
-def _own_randomness(device: torch.device) -> Iterator[None]:
-    """Give torch's generators back as they were: dropout can use no others."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        yield

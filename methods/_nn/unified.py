@@ -13,9 +13,9 @@ from torch.nn.functional import l1_loss, mse_loss
 from uadbench.errors import UsageError
 
 from .bottleneck import COARSEST, LatentKind, Layout
+from .recipes import Recipe
 from .reconstruction import Reconstruction, Restored, Stack
 from .residuals import RANGES, Residual, residual
-from .training import Recipe
 
 Error = Literal["l1", "l2"]
 ERRORS: dict[Error, Callable[..., Tensor]] = {"l1": l1_loss, "l2": mse_loss}

@@ -3,27 +3,28 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass as record
+from dataclasses import replace
+from functools import partial
 from typing import ClassVar, Self
 
 import numpy as np
+import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from torch import Tensor, nn
+from torch import nn
 
 from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
 from uadbench.slices import Normalisation, Slices
 
+from .._nn.acceleration import precise, precisely
 from .._nn.learning import TrainingOptions, learned
 from .._nn.networks import UNetOptions
-from .._nn.scans import OneModality, SliceOptions, filled, gather
+from .._nn.scans import Healthy, OneModality, SliceOptions, filled, gather
+from .._nn.steps import Loss, generator_of
+from .._nn.stores import every_slice, open_store
 from .._nn.streams import Streams
 from .._nn.tensors import arrays_of, load_arrays, to_array, to_device
-from .._nn.training import (
-    Loss,
-    generator_of,
-    new_network,
-    train,
-)
+from .._nn.training import new_network, train
 from .inputs import Condition
 from .pool import refine
 from .reconstructor import first_step_loss, healthy_errors, reconstructor_loss
@@ -96,26 +97,30 @@ class Iterative(TrainingOptions, UNetOptions, OneModality, SliceOptions):
 
     def fit(self, train: Lazy[Scan], val: Lazy[Scan], ctx: Context) -> None:
         """Train both networks, then find the threshold on healthy validation slices."""
-        images, brain = self._gather(train, ctx, "training")
+        healthy = self._gather(train, ctx, "training")
         # Before hours of training, so that what is wrong with them shows now.
-        healthy = self._gather(val, ctx, "validation")
+        held_out = self._gather(val, ctx, "validation")
         pixel, condition = self.field / self.size, self.condition()
         losses = {
-            "first_step": first_step_loss(images, brain, condition),
-            "reconstructor": reconstructor_loss(images, brain, pixel, condition),
+            "first_step": partial(first_step_loss, condition=condition),
+            "reconstructor": partial(
+                reconstructor_loss, pixel=pixel, condition=condition
+            ),
         }
         networks = {
-            name: self._train(name, loss, len(images), ctx.child(name))
+            name: self._train(name, loss, healthy, ctx.child(name))
             for name, loss in losses.items()
         }
-        errors, masks = healthy_errors(
-            networks["reconstructor"],
-            *healthy,
-            pixel,
-            condition,
-            generator_of(ctx.child("threshold").seed, ctx.device),
+        device = torch.device(ctx.device)
+        steps = every_slice(
+            open_store(held_out, device),
             self.batch,
+            generator_of(ctx.child("threshold").seed, device),
         )
+        with precise(ctx):
+            errors, masks = healthy_errors(
+                networks["reconstructor"], steps, pixel, condition
+            )
         threshold = masked_error_threshold(errors, masks, self.quantile)
         self._learned = Learned(**networks, threshold=threshold)
 
@@ -123,8 +128,8 @@ class Iterative(TrainingOptions, UNetOptions, OneModality, SliceOptions):
         """Refine the slices of the scans; the score is the squared error at the end."""
         learned = self._fitted().to(ctx.device)
         refiner = Refiner(
-            learned.first_step,
-            learned.reconstructor,
+            precisely(learned.first_step, ctx),
+            precisely(learned.reconstructor, ctx),
             learned.threshold,
             self.keep,
             self.stop_ratio,
@@ -137,8 +142,9 @@ class Iterative(TrainingOptions, UNetOptions, OneModality, SliceOptions):
                 started.append((scan, slices, self._stack(slices, ctx.child(scan.id))))
                 yield started[-1][-1]
 
-        group = CPU_GROUP if ctx.device == "cpu" else self.batch
-        for refinement in refine(stacks(), refiner, max(group, self.batch), group):
+        # What is in a batch of one shall be alone.
+        group = min(CPU_GROUP, self.batch) if ctx.device == "cpu" else self.batch
+        for refinement in refine(stacks(), refiner, self.batch, group):
             yield _prediction(*started.popleft(), refinement)
 
     def state(self) -> Arrays:
@@ -161,18 +167,18 @@ class Iterative(TrainingOptions, UNetOptions, OneModality, SliceOptions):
         channels = self.inputs[name]
         return new_network(lambda: self.new_unet(channels, self.size), seed, device)
 
-    def _train(self, name: str, loss: Loss, count: int, ctx: Context) -> nn.Module:
+    def _train(
+        self, name: str, loss: Loss, healthy: Healthy, ctx: Context
+    ) -> nn.Module:
         recipe = self.recipe_of(
             self.first_steps if name == "first_step" else self.steps
         )
         network = self._new(name, ctx.seed, ctx.device)
-        return train(network, loss, recipe, count, ctx, name)
+        return train(network, loss, recipe, healthy, ctx, name)
 
-    def _gather(
-        self, scans: Lazy[Scan], ctx: Context, role: str
-    ) -> tuple[Tensor, Tensor]:
+    def _gather(self, scans: Lazy[Scan], ctx: Context, role: str) -> Healthy:
         healthy = gather(filled(scans, self.scored, self.grid, ctx, self.name, role))
-        return to_device(healthy.images, healthy.brain, ctx.device)
+        return replace(healthy, relative=self.grid.relative)
 
     def _stack(self, slices: Slices, ctx: Context) -> Stack:
         images, brain = to_device(slices.images, slices.brain[:, None], ctx.device)

@@ -6,6 +6,7 @@ import pytest
 import rich_click as click
 from click.testing import CliRunner
 
+from uadbench.acceleration import Acceleration
 from uadbench.arguments import (
     ONE_DATASET,
     SEVERAL_DATASETS,
@@ -39,6 +40,9 @@ def test_defaults_of_the_shared_options() -> None:
         "thresholds": (),
         "postprocess": "",
         "device": "auto",
+        "devices": 1,
+        "precision": "auto",
+        "compile": "auto",
         "limit": None,
         "output": Path("runs"),
         "name": None,
@@ -52,6 +56,7 @@ def test_defaults_of_the_shared_options() -> None:
 def test_words_become_a_plan() -> None:
     words = "-d bids --set-data root=a --set-data modality=T1w,T2w --preset paper"
     more = "--protocol itermask2-2d --device cpu --limit 3"
+    more += " --devices 2 --precision bf16 --compile no"
 
     plan = make_plan("ae", 7, parsed(*words.split(), *more.split()), {"size": "32"})
 
@@ -64,6 +69,7 @@ def test_words_become_a_plan() -> None:
         protocol="itermask2-2d",
         seed=7,
         device="cpu",
+        acceleration=Acceleration(2, "bf16", "no"),
         limit=3,
     )
 

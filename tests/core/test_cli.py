@@ -134,6 +134,7 @@ def test_dry_run_shows_the_plan_and_writes_nothing(call: Call, tmp_path: Path) -
     plan = json.loads(done.out)
     assert plan["method"]["options"]["steps"] == 7
     assert plan["subjects"] == {"train": 6, "val": 3, "test": 4}
+    assert plan["acceleration"]["precision"] == "auto"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,13 +3,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import nibabel as nib
 import numpy as np
 import pytest
 
 from uadbench import engine
+from uadbench.acceleration import Acceleration
 from uadbench.errors import ContractError, DataError, UsageError
 from uadbench.files import read_json, read_rows, write_json, write_rows
 from uadbench.metrics import auroc, average_precision, dice, false_positive_rate
@@ -174,6 +175,39 @@ def test_run_that_goes_on_with_other_versions_says_so(tmp_path: Path) -> None:
     now = np.__version__
     assert text.startswith(f"The run went on with another numpy: {now}, before 1.0.")
     assert f"warning: {text}" in ear.heard
+
+
+def test_run_that_goes_on_with_another_precision_says_so(tmp_path: Path) -> None:
+    first = engine.run(TOY, tmp_path, Silent())
+    set_record(tmp_path, status="running")
+    quick = replace(TOY, acceleration=Acceleration(precision="bf16"))
+
+    again = engine.run(quick, tmp_path, Silent())
+
+    asked = {"devices": 1, "precision": "auto", "compile": "auto"}
+    assert first.record["acceleration"] == asked
+    (text,) = again.record["warnings"]
+    assert text.startswith("The run went on with another precision: bf16, before auto.")
+
+
+def test_a_method_is_told_how_to_use_the_hardware(
+    tmp_path: Path, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Acceleration(precision="bf16", compile="no")
+    told = []
+    for name in ("fit", "predict"):
+        original = getattr(toy.ToyMethod, name)
+
+        def spying(*given: Any, original: Any = original) -> Any:
+            told.append(given[-1].acceleration)
+            return original(*given)
+
+        monkeypatch.setattr(toy.ToyMethod, name, spying)
+
+    engine.run(replace(TOY, acceleration=asked), tmp_path, Silent())
+
+    # Learning, calibration, prediction.
+    assert told == [asked] * 3
 
 
 def test_data_that_changed_before_the_run_went_on_are_an_error(

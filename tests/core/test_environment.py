@@ -1,3 +1,4 @@
+import os
 import platform
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import pytest
 
 from uadbench import environment
 from uadbench.environment import (
+    check_devices,
     git_commit,
     hardware,
     processor,
@@ -177,6 +179,35 @@ def test_gpu_that_is_not_there_is_refused(
 
     with pytest.raises(UsageError, match=words):
         resolve_device(asked)
+
+
+@pytest.mark.parametrize(("device", "count"), [("cuda:0", 2), ("cuda:1", 1)])
+def test_as_many_devices_as_there_are_may_be_asked_for(
+    monkeypatch: pytest.MonkeyPatch, device: str, count: int
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", fake_torch(2))
+
+    check_devices(device, count)
+    check_devices("cpu", 1)
+
+
+@pytest.mark.parametrize(
+    ("device", "count", "words"),
+    [
+        ("cuda:0", 3, "expected 1 to 2 from cuda:0 on, of 2 CUDA devices here, got 3"),
+        ("cuda:1", 2, "expected 1 to 1 from cuda:1 on, of 2 CUDA devices here, got 2"),
+        ("cpu", 2, "expected 1 to 1 from cpu on, of 1 processor core here, got 2"),
+        ("cpu", 0, "expected 1 to 1 from cpu on, of 1 processor core here, got 0"),
+    ],
+)
+def test_more_devices_than_there_are_are_refused(
+    monkeypatch: pytest.MonkeyPatch, device: str, count: int, words: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", fake_torch(2))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+
+    with pytest.raises(UsageError, match=f"--devices: {words}"):
+        check_devices(device, count)
 
 
 @pytest.mark.parametrize("asked", ["gpu", "", "cuda:", "cuda:x", "cuda:-1", "cpu:0"])

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from uadbench.acceleration import Acceleration
 from uadbench.errors import ContractError, DataError, UsageError
 from uadbench.plans import Plan, describe, resolve
 
@@ -62,6 +63,7 @@ def test_method_without_presets_starts_from_its_defaults(
             "--postprocess median:3: its steps work on volumes, but itermask2-2d",
         ),
         ({"device": "gpu"}, "device: expected auto, cpu, cuda"),
+        ({"acceleration": Acceleration(devices=1000)}, "--devices: expected 1 to "),
     ],
 )
 def test_wrong_plan_is_refused_in_one_line(changes: dict[str, Any], words: str) -> None:
@@ -126,4 +128,6 @@ def test_pipeline_changes_with_whatever_shapes_the_scores() -> None:
 
     assert len(set(hashes)) == len(changes)
     assert resolve(replace(TOY, device="cpu")).pipeline == hashes[0]
+    quick = replace(TOY, acceleration=Acceleration(precision="bf16"))
+    assert resolve(quick).pipeline == hashes[0]
     assert resolve(replace(TOY, options={"steps": "2"})).pipeline == hashes[2]

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from uadbench import options
 from uadbench.errors import DataError, UsageError
 from uadbench.methods._nn.reconstruction import Stack
+from uadbench.methods._nn.steps import Step
 from uadbench.methods._nn.streams import Streams
-from uadbench.methods._nn.training import Step
 from uadbench.methods.cycl_unet import Cycle, CyclicUNet
 from uadbench.protocols import Context, Lazy, Scan
 
@@ -47,9 +47,9 @@ def test_each_network_is_taught_with_real_images_of_both_modalities() -> None:
     # source 1, target 3: (2 * 1 - 3)^2 + (0.5 * 3 - 1)^2 = 1 + 0.25.
     images = torch.tensor([1.0, 3.0]).view(1, 2, 1, 1).expand(5, 2, 4, 4)
     cycle = Cycle(Times(2.0), Times(0.5))
-    step = Step(torch.tensor([0, 4]), torch.Generator())
+    step = Step(images, images[:, :1] > 0, torch.Generator())
 
-    loss = build().loss(images, images[:, :1] > 0)(cycle, step)
+    loss = build().loss(cycle, step)
 
     assert loss.item() == pytest.approx(1.25)
 

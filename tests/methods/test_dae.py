@@ -11,9 +11,9 @@ from uadbench import options
 from uadbench.errors import UsageError
 from uadbench.methods._nn.coarse_noise import coarse_noise
 from uadbench.methods._nn.reconstruction import Stack
+from uadbench.methods._nn.steps import Step
 from uadbench.methods._nn.streams import Streams
 from uadbench.methods._nn.tensors import load_arrays
-from uadbench.methods._nn.training import Step
 from uadbench.methods.dae import DenoisingAutoencoder
 from uadbench.protocols import Context, Lazy, Scan
 from uadbench.slices import cut
@@ -61,31 +61,29 @@ class Recorder(nn.Module):
 
 
 def step() -> Step:
-    return Step(torch.tensor([2, 0]), torch.Generator().manual_seed(3))
+    return Step(IMAGES, BRAIN, torch.Generator().manual_seed(3))
 
 
 def test_noise_is_added_inside_the_brain_alone() -> None:
     network = Recorder()
 
-    build(noise=0.4).loss(IMAGES, BRAIN)(network, step())
+    build(noise=0.4).loss(network, step())
 
-    added = network.seen - IMAGES[[2, 0]]
+    added = network.seen - IMAGES
     noise = coarse_noise(added.shape, 8, 0.4, torch.Generator().manual_seed(3))
-    torch.testing.assert_close(added, noise * BRAIN[:2], atol=1e-6, rtol=0)
+    torch.testing.assert_close(added, noise * BRAIN, atol=1e-6, rtol=0)
 
 
 def test_loss_counts_the_brain_and_divides_by_all_pixels() -> None:
     network = Recorder()
-    images = IMAGES.clone()
-    method = build(noise=0.4)
 
-    loss = method.loss(images, BRAIN)(network, step())
+    loss = build(noise=0.4).loss(network, step())
 
     # What comes back is the noisy image: the error is the noise, in 256 of 1024 px.
     noise = coarse_noise(
-        torch.Size((2, 1, 32, 32)), 8, 0.4, torch.Generator().manual_seed(3)
+        torch.Size((4, 1, 32, 32)), 8, 0.4, torch.Generator().manual_seed(3)
     )
-    expected = (noise[..., 8:24, 8:24] ** 2).sum() / (2 * 1024)
+    expected = (noise[..., 8:24, 8:24] ** 2).sum() / (4 * 1024)
     assert float(loss) == pytest.approx(float(expected), rel=1e-4)
 
 
@@ -113,12 +111,13 @@ def test_noise_is_removed_after_training(
 ) -> None:
     network = trained.make().eval()
     load_arrays(network, trained.state(), "dae")
-    loss = trained.loss(*loaded(trained, scans("x", "y")))
-    noisy = Step(torch.arange(6), torch.Generator().manual_seed(0))
-    same = Step(torch.arange(6), torch.Generator().manual_seed(0))
+    slices = loaded(trained, scans("x", "y"))
 
     with torch.no_grad():
-        error, untouched = loss(network, noisy), loss(nn.Identity(), same)
+        error, untouched = (
+            trained.loss(module, Step(*slices, torch.Generator().manual_seed(0)))
+            for module in (network, nn.Identity())
+        )
 
     assert float(error) < 0.5 * float(untouched)
 

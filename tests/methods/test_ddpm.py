@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from uadbench import options
 from uadbench.methods._nn.diffusion import image_of
 from uadbench.methods._nn.reconstruction import Stack
-from uadbench.methods._nn.training import Step
+from uadbench.methods._nn.steps import Step
 from uadbench.methods.ddpm import AnoDDPM
 from uadbench.protocols import Context, Lazy, Scan
 
@@ -115,13 +115,14 @@ def test_reconstructions_stay_in_the_healthy_range(stack_of: Stacked) -> None:
 def test_loss_is_0_for_the_network_that_knows_the_noise(healthy: Healthy) -> None:
     method = build()
     images, oracle = healthy(method)
-    step = Step(torch.tensor([0, 1]), torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    step = Step(images, torch.ones_like(images, dtype=torch.bool), generator)
 
-    loss = method.loss(images, torch.ones_like(images, dtype=torch.bool))
+    found, missed = (method.loss(network, step) for network in (oracle, Blind()))
 
-    assert float(loss(oracle, step)) == pytest.approx(0, abs=1e-8)
+    assert float(found) == pytest.approx(0, abs=1e-8)
     # That of a network that finds none is the variance of the noise.
-    assert float(loss(Blind(), step)) == pytest.approx(method.deviation**2, rel=0.5)
+    assert float(missed) == pytest.approx(method.deviation**2, rel=0.5)
 
 
 def test_estimate_of_the_image_is_the_noise_taken_away(

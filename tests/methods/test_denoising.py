@@ -11,7 +11,7 @@ from uadbench import options
 from uadbench.errors import DataError, UsageError
 from uadbench.methods._nn.denoising import Denoising
 from uadbench.methods._nn.reconstruction import Stack
-from uadbench.methods._nn.training import Step
+from uadbench.methods._nn.steps import Step
 from uadbench.methods.autoddpm import AutoDDPM
 from uadbench.methods.ddpm import AnoDDPM
 from uadbench.methods.pddpm import PatchedDDPM
@@ -104,9 +104,11 @@ def test_a_peak_that_most_of_the_healthy_brain_exceeds_is_refused(
 
 def test_every_image_of_a_batch_has_noise_steps_and_a_field_of_its_own() -> None:
     method = build("ddpm", train_t=1000)
-    step = Step(torch.zeros(8, dtype=torch.long), torch.Generator().manual_seed(0))
+    images = torch.ones(8, 1, 32, 32)
 
-    batch = method.noised_batch(torch.ones(1, 1, 32, 32), step)
+    batch = method.noised_batch(
+        Step(images, images > 0, torch.Generator().manual_seed(0))
+    )
 
     assert len(set(batch.t.tolist())) == 8
     alpha_bar = method.alpha_bar(batch.t.device)[batch.t][:, None, None, None]
@@ -127,9 +129,9 @@ def test_networks_see_the_noise_step(name: str) -> None:
 
 def test_training_goes_up_to_the_sample_distance_and_no_further() -> None:
     method = build("ddpm", train_t=300)
-    step = Step(torch.zeros(20_000, dtype=torch.long), torch.Generator().manual_seed(0))
+    images = torch.zeros(20_000, 1, 1, 1)
 
-    t = method.random_steps(step)
+    t = method.random_steps(Step(images, images > 0, torch.Generator().manual_seed(0)))
 
     assert (int(t.min()), int(t.max())) == (1, 300)
     assert float(t.float().mean()) == pytest.approx(150.5, abs=3)

@@ -32,10 +32,12 @@ def test_all_slices_that_count_are_gathered(
 
     healthy = gather(filled(two, same, GRID, Context(), "toy", "training"))
 
-    assert healthy.images.shape == healthy.brain.shape == (3, 1, 32, 32)
-    assert healthy.images.dtype == np.float32
-    np.testing.assert_array_equal(healthy.images[:2], GRID.cut(two[0]).images)
-    np.testing.assert_array_equal(healthy.images[2:], GRID.cut(two[1]).images)
+    assert len(healthy) == 3
+    assert [part.shape for part in healthy.images] == [(2, 1, 32, 32), (1, 1, 32, 32)]
+    assert [part.shape for part in healthy.brain] == [(2, 1, 32, 32), (1, 1, 32, 32)]
+    for part, one in zip(healthy.images, two, strict=True):
+        assert part.dtype == np.float32
+        np.testing.assert_array_equal(part, GRID.cut(one).images)
 
 
 def test_slices_without_brain_are_left_out(scan: Callable[..., Scan]) -> None:
@@ -49,8 +51,8 @@ def test_slices_without_brain_are_left_out(scan: Callable[..., Scan]) -> None:
     scans = [replace(whole, brain=brain)]
     healthy = gather(filled(scans, same, GRID, Context(), "toy", "training"))
 
-    assert len(healthy.images) == 1
-    assert healthy.brain.any()
+    assert len(healthy) == 1
+    assert healthy.brain[0].any()
 
 
 def test_no_healthy_slice_is_an_error_that_says_so(scan: Callable[..., Scan]) -> None:
@@ -165,8 +167,9 @@ def test_chosen_modalities_are_gathered_in_their_order(
 
     healthy = gather(filled([two], turned, GRID, Context(), "toy", "training"))
 
-    assert healthy.brain.shape == (3, 1, 32, 32)
-    np.testing.assert_array_equal(healthy.images, GRID.cut(two).images[:, ::-1])
+    (images,), (brain,) = healthy.images, healthy.brain
+    assert brain.shape == (3, 1, 32, 32)
+    np.testing.assert_array_equal(images, GRID.cut(two).images[:, ::-1])
 
 
 def test_several_modalities_are_an_error_that_names_them(

@@ -9,9 +9,12 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from uadbench.errors import UsageError
+from uadbench.methods._nn.recipes import Recipe
+from uadbench.methods._nn.scans import Healthy
+from uadbench.methods._nn.steps import Step
 from uadbench.methods._nn.stopping import Best
 from uadbench.methods._nn.tensors import arrays_of
-from uadbench.methods._nn.training import Recipe, Step, Validation, new_network, train
+from uadbench.methods._nn.training import Validation, new_network, train
 from uadbench.protocols import Context
 
 # Classes of conftest.py, from which tests cannot import.
@@ -19,7 +22,14 @@ Kept: TypeAlias = Any
 Diary: TypeAlias = Any
 
 IMAGES = torch.rand(16, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-TRAINED, HELD_OUT = IMAGES[:6], IMAGES[6:]
+HELD_OUT = IMAGES[6:]
+
+
+def healthy_of(images: Tensor) -> Healthy:
+    return Healthy([images.numpy()], [np.ones(images.shape, bool)])
+
+
+SIX, TEN = healthy_of(IMAGES[:6]), healthy_of(HELD_OUT)
 # Six images are an epoch of three steps.
 RECIPE = Recipe(90, 2, 3e-2, average=0.5)
 
@@ -43,18 +53,14 @@ def make_network() -> nn.Module:
     )
 
 
-def loss_of(images: Tensor) -> Any:
-    def loss(network: nn.Module, step: Step) -> Tensor:
-        batch = images[step.indices]
-        noise = torch.randn(batch.shape, generator=step.generator)
-        return mse_loss(network(batch + 0.1 * noise), batch)
-
-    return loss
+def loss(network: nn.Module, step: Step) -> Tensor:
+    noise = torch.randn(step.images.shape, generator=step.generator)
+    return mse_loss(network(step.images + 0.1 * noise), step.images)
 
 
 def fit(ctx: Context, patience: int = 4, recipe: Recipe = RECIPE) -> nn.Module:
-    validation = Validation(loss_of(HELD_OUT), 10, patience)
-    return train(make_network(), loss_of(TRAINED), recipe, 6, ctx, "net", validation)
+    validation = Validation(TEN, patience)
+    return train(make_network(), loss, recipe, SIX, ctx, "net", validation)
 
 
 @pytest.fixture
@@ -101,9 +107,9 @@ def test_the_weights_of_the_best_check_are_returned(talkative: Any) -> None:
     # A constant rate makes the shorter training the start of the longer one.
     shorter = train(
         make_network(),
-        loss_of(TRAINED),
+        loss,
         Recipe(best + 1, 2, 3e-2, average=0.5),
-        6,
+        SIX,
         Context(0),
         "net",
     )
@@ -160,7 +166,7 @@ def test_checking_changes_nothing_in_the_training(talkative: Any) -> None:
 
     fit(Context(0, monitor=with_checks), 1000, recipe)
     network = make_network()
-    train(network, loss_of(TRAINED), recipe, 6, Context(0, monitor=without), "net")
+    train(network, loss, recipe, SIX, Context(0, monitor=without), "net")
 
     ours = [entry for entry in with_checks.curve if entry[0] == "net/loss"]
     assert ours == without.curve
@@ -173,12 +179,12 @@ def test_the_same_weights_have_the_same_validation_loss(talkative: Any) -> None:
     # A rate that moves nothing: only the noise could make a difference.
     train(
         layer,
-        loss_of(TRAINED),
+        loss,
         Recipe(12, 2, 1e-30, average=0.0),
-        6,
+        SIX,
         Context(0, monitor=monitor),
         "net",
-        validation=Validation(loss_of(HELD_OUT), 10, 1000),
+        validation=Validation(TEN, 1000),
     )
 
     assert len(checks(monitor)) == 4
@@ -191,18 +197,17 @@ def test_validation_loss_is_the_mean_over_all_images_also_in_uneven_batches(
     monitor = talkative()
 
     def plain(network: nn.Module, step: Step) -> Tensor:
-        batch = HELD_OUT[step.indices]
-        return mse_loss(network(batch), batch)
+        return mse_loss(network(step.images), step.images)
 
     # Ten images in batches of 4, 4 and 2.
     trained = train(
         make_network(),
-        loss_of(TRAINED),
+        plain,
         Recipe(1, 4, 1e-2, average=0.0),
-        6,
+        SIX,
         Context(0, monitor=monitor),
         "net",
-        validation=Validation(plain, 10, 1),
+        validation=Validation(TEN, 1),
     )
 
     ((found, _),) = checks(monitor)

@@ -11,15 +11,11 @@ from torch.nn.functional import mse_loss
 from uadbench.errors import UsageError
 from uadbench.methods._nn import training
 from uadbench.methods._nn.optimisers import Optimiser
+from uadbench.methods._nn.recipes import Recipe
+from uadbench.methods._nn.scans import Healthy
+from uadbench.methods._nn.steps import Step, draw_batch, ends_epoch
 from uadbench.methods._nn.tensors import arrays_of
-from uadbench.methods._nn.training import (
-    Recipe,
-    Step,
-    draw_batch,
-    ends_epoch,
-    new_network,
-    train,
-)
+from uadbench.methods._nn.training import new_network, train
 from uadbench.protocols import Context
 
 # Classes of conftest.py, from which tests cannot import.
@@ -27,6 +23,7 @@ Kept: TypeAlias = Any
 Diary: TypeAlias = Any
 
 IMAGES = torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+HEALTHY = Healthy([IMAGES.numpy()], [np.ones(IMAGES.shape, bool)])
 RECIPE = Recipe(30, 4, 1e-2, "one-cycle", average=0.9, clip=1.0)
 AMSGRAD = Recipe(30, 4, 1e-2, "cosine", 0.9, period=7, optimiser="amsgrad", decay=0.1)
 
@@ -49,14 +46,13 @@ def make_network() -> nn.Module:
 
 
 def loss(network: nn.Module, step: Step) -> Tensor:
-    batch = IMAGES[step.indices]
-    noise = torch.randn(batch.shape, generator=step.generator)
-    return mse_loss(network(batch + 0.1 * noise), batch)
+    noise = torch.randn(step.images.shape, generator=step.generator)
+    return mse_loss(network(step.images + 0.1 * noise), step.images)
 
 
 def fit(ctx: Context, recipe: Recipe = RECIPE) -> dict[str, np.ndarray[Any, Any]]:
     network = make_network()
-    return arrays_of(train(network, loss, recipe, 10, ctx, "net"), "net")
+    return arrays_of(train(network, loss, recipe, HEALTHY, ctx, "net"), "net")
 
 
 def assert_equal(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -148,7 +144,7 @@ def test_a_training_that_diverges_ends_with_the_loss_that_shows_it(
             make_network(),
             diverging,
             Recipe(100, 4, 1e-2),
-            10,
+            HEALTHY,
             Context(0, monitor=monitor),
             "net",
         )
@@ -162,7 +158,7 @@ def test_a_short_training_is_not_averaged_over_its_beginning() -> None:
     network = make_network()
     recipe = Recipe(30, 4, 1e-2, average=0.9999)
 
-    averaged = train(network, loss, recipe, 10, Context(0), "net")
+    averaged = train(network, loss, recipe, HEALTHY, Context(0), "net")
 
     first = make_network()[0].weight.detach()  # type: ignore[index]  # Sequential
     last = network[0].weight.detach()  # type: ignore[index]  # Sequential
@@ -179,7 +175,7 @@ def test_the_average_of_the_weights_is_returned_in_eval_mode() -> None:
         return loss(module, step)
 
     recipe = Recipe(3, 4, 1e-2, average=0.75)
-    averaged = train(network, recording, recipe, 10, Context(0), "net")
+    averaged = train(network, recording, recipe, HEALTHY, Context(0), "net")
 
     # The average starts at the weights after the first step; the decay rises to 0.75.
     first, second, third = states[1], states[2], network[0].weight.detach()  # type: ignore[index]  # Sequential
@@ -207,7 +203,7 @@ def test_gradients_are_clipped_where_the_recipe_says_so(
     def steep(module: nn.Module, step: Step) -> Tensor:
         return 100 * loss(module, step)
 
-    train(network, steep, Recipe(1, 4, 1e-2, clip=clip), 10, Context(0), "net")
+    train(network, steep, Recipe(1, 4, 1e-2, clip=clip), HEALTHY, Context(0), "net")
 
     norm = torch.stack([p.grad.norm() for p in network.parameters()]).norm()  # type: ignore[union-attr]  # trained
     if largest is None:
@@ -247,11 +243,12 @@ def test_weights_are_those_of_torchs_own_loop(
 ) -> None:
     network, ours = nn.Linear(8, 1), nn.Linear(8, 1)
     ours.load_state_dict(network.state_dict())
-    rows = IMAGES.reshape(80, 8)
+    rows = IMAGES.reshape(80, 1, 1, 8)
+    inside = np.ones(rows.shape, bool)
 
     def steps_in_size(module: nn.Module, step: Step) -> Tensor:
         # Gradients that shrink tell amsgrad from Adam.
-        batch = rows[step.indices]
+        batch = step.images.flatten(1)
         return mse_loss(module(batch) / len(seen_by(module)), batch[:, :1])
 
     calls: dict[int, list[None]] = {}
@@ -270,15 +267,16 @@ def test_weights_are_those_of_torchs_own_loop(
     }
     optimiser = optimisers[kind](network.parameters())
     for number in range(20):
-        indices = torch.tensor(draw_batch(0, number, 4, 80))
+        images = rows[draw_batch(0, number, 4, 80)]
         optimiser.zero_grad()
-        steps_in_size(network, Step(indices, torch.Generator())).backward()  # type: ignore[no-untyped-call]  # torch
+        steps_in_size(network, Step(images, images > 0, torch.Generator())).backward()  # type: ignore[no-untyped-call]  # torch
         optimiser.step()
 
     recipe = Recipe(
         20, 4, 1e-2, average=0.0, optimiser=kind, decay=decay, momentum=momentum
     )
-    trained = train(ours, steps_in_size, recipe, 80, Context(0), "net")
+    healthy = Healthy([rows.numpy()], [inside])
+    trained = train(ours, steps_in_size, recipe, healthy, Context(0), "net")
 
     torch.testing.assert_close(trained.weight, network.weight)
 
@@ -302,11 +300,10 @@ def test_cuda_learns_in_mixed_precision() -> None:
 
     def on_cuda(network: nn.Module, step: Step) -> Tensor:
         assert torch.is_autocast_enabled("cuda")
-        batch = images[step.indices]
-        return mse_loss(network(batch), batch)
+        return mse_loss(network(step.images), step.images)
 
-    network = make_network().cuda()
-    trained = train(network, on_cuda, Recipe(200, 8, 1e-2), 10, Context(0, "cuda"), "n")
+    recipe, ctx = Recipe(200, 8, 1e-2), Context(0, "cuda")
+    trained = train(make_network().cuda(), on_cuda, recipe, HEALTHY, ctx, "n")
 
     error = ((trained(images) - images) ** 2).mean()
     assert float(error) < 0.5 * float(IMAGES.var())

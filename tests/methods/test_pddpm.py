@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from uadbench import options
 from uadbench.errors import UsageError
 from uadbench.methods._nn.reconstruction import Stack
-from uadbench.methods._nn.training import Step
+from uadbench.methods._nn.steps import Step
 from uadbench.methods.pddpm import PatchedDDPM, patch_masks
 from uadbench.protocols import Context, Lazy, Scan
 
@@ -39,6 +39,11 @@ class Recorder(nn.Module):
 def random_images(count: int = 2) -> Tensor:
     generator = torch.Generator().manual_seed(7)
     return torch.rand((count, 1, 32, 32), generator=generator)
+
+
+def step_of(images: Tensor) -> Step:
+    brain = torch.ones_like(images, dtype=torch.bool)
+    return Step(images, brain, torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize(("size", "patches"), [(96, 2), (12, 3), (8, 1)])
@@ -103,27 +108,24 @@ def test_each_patch_of_the_reconstruction_is_the_answer_to_its_own_noise(
 
 def test_loss_is_the_absolute_error_inside_the_noised_patch_alone() -> None:
     method, images = build(), random_images()
-    step = Step(torch.tensor([0, 1]), torch.Generator().manual_seed(0))
-    loss = method.loss(images, torch.ones_like(images, dtype=torch.bool))
     x_0 = method.scaled(images)
     blind = Recorder(x_0)
-    loss(blind, step)
+    method.loss(blind, step_of(images))
     noised = blind.inputs[0] != x_0
 
-    step = Step(torch.tensor([0, 1]), torch.Generator().manual_seed(0))
-    value = loss(Recorder(torch.where(noised, x_0 + 0.25, x_0 + 100)), step)
+    shifted = Recorder(torch.where(noised, x_0 + 0.25, x_0 + 100))
+    value = method.loss(shifted, step_of(images))
 
     # A pixel whose noise happens to be 0 in single precision would weigh 100.
     assert float(value) == pytest.approx(0.25, abs=1e-5)
 
 
 def test_training_noises_one_patch_of_each_slice_and_any_of_the_four() -> None:
-    method, images = build(), random_images()
-    step = Step(torch.arange(2).repeat(32), torch.Generator().manual_seed(0))
-    x_0 = method.scaled(images)[step.indices]
+    method, images = build(), random_images().repeat(32, 1, 1, 1)
+    x_0 = method.scaled(images)
     network = Recorder(x_0)
 
-    method.loss(images, torch.ones_like(images, dtype=torch.bool))(network, step)
+    method.loss(network, step_of(images))
 
     (inputs,) = network.inputs
     noised = [

@@ -8,7 +8,7 @@ from torch.distributions import Normal, kl_divergence
 
 from uadbench import options
 from uadbench.methods._nn.bottleneck import VariationalBottleneck
-from uadbench.methods._nn.training import Step
+from uadbench.methods._nn.steps import Step
 from uadbench.methods.vae import VariationalAutoencoder, divergence, sample
 from uadbench.protocols import Context, Lazy, Scan
 
@@ -83,7 +83,7 @@ def test_loss_is_the_error_of_a_sample_and_the_weighted_divergence(kl: float) ->
     images = torch.rand(4, 1, 32, 32, generator=seeded())
     network = VariationalBottleneck(method.layout()).eval()
 
-    loss = method.loss(images, images > 0)(network, Step(torch.arange(4), seeded(9)))
+    loss = method.loss(network, Step(images, images > 0, seeded(9)))
 
     with torch.no_grad():
         mean, log_deviation = network.encode(images)

@@ -103,6 +103,7 @@ def record(fake: Fake, names: Sequence[str]) -> dict[str, Any]:
         "protocol": "volume",
         "seed": fake.seed,
         "device": "cpu",
+        "acceleration": {"devices": 1, "precision": "auto", "compile": "auto"},
         "limit": None,
         "thresholds": ["fpr@healthy:0.05", "fpr@healthy:0.01", "fpr@healthy:0.005"],
         "postprocess": fake.postprocess,
