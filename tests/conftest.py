@@ -62,6 +62,13 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def published_masks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """IterMask2's random masks as published, the slow twin of ours."""
+    monkeypatch.syspath_prepend(ASSETS)
+    return importlib.import_module("published_masks")
+
+
+@pytest.fixture
 def realdata() -> Path:
     """A BIDS folder of real patients, which is not part of this repository."""
     folder = os.environ.get("UADBENCH_REALDATA")
