@@ -98,7 +98,7 @@ class PatchedDDPM(Denoising):
         )
         output = network(torch.where(patches[chosen], batch.x_t, batch.x_0), batch.t)
         # Not by masks, whose size would have to be waited for.
-        places = patches.flatten(1).nonzero()[:, 1].view(len(patches), -1)[chosen]
+        places = _places_on(batch.t.device, self.size, self.patches)[chosen]
         inside, truth = (
             images.flatten(1).gather(1, places) for images in (output, batch.x_0)
         )
@@ -127,3 +127,10 @@ def patch_masks(size: int, patches: int) -> Tensor:
 @lru_cache(maxsize=4)
 def _patch_masks_on(device: torch.device, size: int, patches: int) -> Tensor:
     return patch_masks(size, patches).to(device)
+
+
+@lru_cache(maxsize=4)
+def _places_on(device: torch.device, size: int, patches: int) -> Tensor:
+    """Return the pixels of each patch, row by row: int64 (patches^2, pixels)."""
+    masks = patch_masks(size, patches).flatten(1)
+    return masks.nonzero()[:, 1].view(len(masks), -1).to(device)

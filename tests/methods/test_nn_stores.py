@@ -84,15 +84,20 @@ def test_float16_keeps_eleven_bits_and_no_infinity(in_memory: Healthy) -> None:
     assert float(rounded[0][9].min()) == 65504.0
 
 
-def test_the_cpu_streams_files_and_holds_arrays_and_rounds_neither(
-    in_memory: Healthy, mapped: Healthy
+@pytest.mark.parametrize(("share", "kind"), [(0.5, OnDevice), (0.0, Streamed)])
+def test_the_cpu_holds_what_fits_streams_the_rest_and_rounds_neither(
+    share: float,
+    kind: type[OnDevice] | type[Streamed],
+    mapped: Healthy,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(stores, "SHARE", share)
     relative = Healthy(mapped.images, mapped.brain, relative=True)
 
-    held, streamed = (open_store(found, CPU, True) for found in (in_memory, relative))
+    store = open_store(relative, CPU, half=True)
 
-    assert (type(held), type(streamed)) == (OnDevice, Streamed)
-    (batch,) = streamed.batches([[4]])
+    assert type(store) is kind
+    (batch,) = store.batches([[4]])
     np.testing.assert_array_equal(batch.images.numpy(), IMAGES[[4]])
 
 
