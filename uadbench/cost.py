@@ -22,7 +22,17 @@ from uadbench import environment
 from uadbench.checkpoints import count_parameters
 from uadbench.console import table_console, table_of
 from uadbench.errors import check_known
-from uadbench.probes import SLICE, OneStep, build, counting, fastest, fit, load, threads
+from uadbench.probes import (
+    SLICE,
+    OneStep,
+    build,
+    counting,
+    fastest,
+    fit,
+    load,
+    one_by_one,
+    threads,
+)
 from uadbench.protocols import Context, Method
 
 NOTE = (
@@ -97,14 +107,15 @@ def measure(plugin: type[Method], name: str, preset: str, device: str) -> Cost:
         ctx = Context(0, device, monitor=one_step)
         method = build(plugin, name, preset or None)
         scan = fit(method, ctx)
+        single = one_by_one(method, name, preset or None)
         before = count()
-        list(method.predict([scan], Context(0, device)))
+        list(single.predict([scan], Context(0, device)))
         flop = count() - before
     return Cost(
         preset=preset,
         parameters=count_parameters(method.state()),
         flop=flop or None,
-        seconds=fastest(lambda: list(method.predict([scan], Context(0, device)))),
+        seconds=fastest(lambda: list(single.predict([scan], Context(0, device)))),
         step_flop=one_step.flop,
     )
 

@@ -79,6 +79,20 @@ def build(
     return options.build(plugin, name, {**(given or {}), **calm}, preset)
 
 
+def one_by_one(method: Method, name: str, preset: str | None) -> Method:
+    """Return a method that has learned the same, and predicts slices one by one.
+
+    One with an option `batch` may fill its batches up, and a slice would cost as much
+    as a batch.
+    """
+    plugin = type(method)
+    if "batch" not in options.names(plugin):
+        return method
+    single = build(plugin, name, preset, {"batch": 1})
+    single.restore(method.state())
+    return single
+
+
 def fit(method: Method, ctx: Context) -> Scan:
     """Let a method learn from one slice; return another that it can predict."""
     train, val, test = (make_scan(part, needed(method)) for part in ("a", "b", "c"))

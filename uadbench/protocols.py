@@ -247,10 +247,10 @@ class Context:
 
     seed: int = 0
     device: str = "cpu"
-    acceleration: Acceleration = field(default_factory=Acceleration)
-    cache: Path | None = None
     checkpoint: Checkpoint = field(default_factory=Forgetful)
     monitor: Monitor = field(default_factory=Silent)
+    acceleration: Acceleration = field(default_factory=Acceleration)
+    cache: Path | None = None
 
     def child(self, name: str) -> "Context":
         """Return the context of a part of the work, such as one scan.

@@ -31,8 +31,8 @@ from .reconstructor import first_step_loss, healthy_errors, reconstructor_loss
 from .refinement import Refinement, Refiner, masked_error_threshold
 from .travel import Stack
 
-# Slices that a network sees at a time on a CPU: they fit into its caches, and few of
-# them are black where the scans end.
+# Slices that a network sees at a time on a CPU, unless it shall see one: they fit into
+# its caches, and few of them are black where the scans end.
 CPU_GROUP = 8
 
 
@@ -142,9 +142,8 @@ class Iterative(TrainingOptions, UNetOptions, OneModality, SliceOptions):
                 started.append((scan, slices, self._stack(slices, ctx.child(scan.id))))
                 yield started[-1][-1]
 
-        # What is in a batch of one shall be alone.
-        group = min(CPU_GROUP, self.batch) if ctx.device == "cpu" else self.batch
-        for refinement in refine(stacks(), refiner, self.batch, group):
+        group = CPU_GROUP if ctx.device == "cpu" and self.batch > 1 else self.batch
+        for refinement in refine(stacks(), refiner, max(group, self.batch), group):
             yield _prediction(*started.popleft(), refinement)
 
     def state(self) -> Arrays:

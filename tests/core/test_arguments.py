@@ -45,6 +45,8 @@ def test_defaults_of_the_shared_options() -> None:
         "compile": "auto",
         "limit": None,
         "output": Path("runs"),
+        "cache": None,
+        "no_cache": False,
         "name": None,
         "overwrite": False,
         "dry_run": False,
@@ -56,7 +58,7 @@ def test_defaults_of_the_shared_options() -> None:
 def test_words_become_a_plan() -> None:
     words = "-d bids --set-data root=a --set-data modality=T1w,T2w --preset paper"
     more = "--protocol itermask2-2d --device cpu --limit 3"
-    more += " --devices 2 --precision bf16 --compile no"
+    more += " --devices 2 --precision bf16 --compile no --cache kept"
 
     plan = make_plan("ae", 7, parsed(*words.split(), *more.split()), {"size": "32"})
 
@@ -71,11 +73,16 @@ def test_words_become_a_plan() -> None:
         device="cpu",
         acceleration=Acceleration(2, "bf16", "no"),
         limit=3,
+        cache=Path("kept"),
     )
 
 
 def test_defaults_of_plan_and_command_line_agree() -> None:
-    assert make_plan("ae", 0, parsed(), {}) == Plan("ae")
+    assert make_plan("ae", 0, parsed("--no-cache"), {}) == Plan("ae")
+
+
+def test_the_cache_lies_beside_the_runs() -> None:
+    assert make_plan("ae", 0, parsed("-o", "mine"), {}).cache == Path("mine/.cache")
 
 
 @pytest.mark.parametrize("flag", ["-d", "--dataset", "--datasets"])
@@ -83,6 +90,7 @@ def test_a_comparison_takes_several_datasets_by_any_name_of_the_option(
     flag: str,
 ) -> None:
     words = f"{flag} phantom,own=bids --set-data own.root=a --protocol itermask2-2d"
+    words += " --no-cache"
 
     plans = make_plans("ae", parsed(*words.split(), data=SEVERAL_DATASETS))
 

@@ -86,10 +86,9 @@ class Counted:
 
 
 def same_pairs(one: Sequence[Pair], other: Sequence[Pair]) -> bool:
-    return len(one) == len(other) and all(
-        np.array_equal(a, b)
-        for first, second in zip(one, other, strict=True)
-        for a, b in zip(first, second, strict=True)
+    return all(
+        np.array_equal(np.concatenate(a), np.concatenate(b))
+        for a, b in zip(zip(*one, strict=True), zip(*other, strict=True), strict=True)
     )
 
 
