@@ -65,15 +65,46 @@ def shared_options(data: Iterable[Decorator]) -> Decorator:
     Args:
         data: `ONE_DATASET` or `SEVERAL_DATASETS`, which come first.
     """
+    return with_options(*data, *_SHARED)
+
+
+def with_options(*options: Decorator) -> Decorator:
+    """Return what adds options to a command, in this order."""
 
     def add(command: Command) -> Command:
-        for option in reversed((*data, *_SHARED)):
+        for option in reversed(options):
             command = option(command)
         return command
 
     return add
 
 
+ACCELERATION = (
+    click.option(
+        "--devices",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Share each batch of a training among N devices, from --device on.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(get_args(Precision)),
+        default="auto",
+        show_default=True,
+        help="Of matrix products. auto: in training bf16 (old GPUs: fp16) on CUDA, "
+        "else 32 bits; what is named holds for prediction too.",
+    ),
+    click.option(
+        "--compile",
+        type=click.Choice(get_args(Compile)),
+        default="auto",
+        show_default=True,
+        help="Compile networks for their training; graphs: with CUDA graphs. auto: on "
+        "CUDA.",
+    ),
+)
 _SHARED = (
     click.option(
         "--preset",
@@ -106,30 +137,7 @@ _SHARED = (
         show_default=True,
         help="auto, cpu, cuda or cuda:N.",
     ),
-    click.option(
-        "--devices",
-        type=click.IntRange(min=1),
-        default=1,
-        show_default=True,
-        metavar="N",
-        help="Share each batch of a training among N devices, from --device on.",
-    ),
-    click.option(
-        "--precision",
-        type=click.Choice(get_args(Precision)),
-        default="auto",
-        show_default=True,
-        help="Of matrix products. auto: in training bf16 (old GPUs: fp16) on CUDA, "
-        "else 32 bits; what is named holds for prediction too.",
-    ),
-    click.option(
-        "--compile",
-        type=click.Choice(get_args(Compile)),
-        default="auto",
-        show_default=True,
-        help="Compile networks for their training; graphs: with CUDA graphs. auto: on "
-        "CUDA.",
-    ),
+    *ACCELERATION,
     click.option(
         "--limit",
         type=int,
@@ -198,14 +206,17 @@ def _plan(
         data_options=data,
         protocol=shared["protocol"],
         device=shared["device"],
-        acceleration=Acceleration(
-            shared["devices"], shared["precision"], shared["compile"]
-        ),
+        acceleration=acceleration(shared),
         limit=shared["limit"],
         thresholds=shared["thresholds"],
         postprocess=shared["postprocess"],
         cache=_cache(shared),
     )
+
+
+def acceleration(given: Mapping[str, Any]) -> Acceleration:
+    """Return what the options of `ACCELERATION` say."""
+    return Acceleration(given["devices"], given["precision"], given["compile"])
 
 
 def _cache(shared: Mapping[str, Any]) -> Path | None:

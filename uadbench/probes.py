@@ -79,7 +79,12 @@ def build(
     return options.build(plugin, name, {**(given or {}), **calm}, preset)
 
 
-def one_by_one(method: Method, name: str, preset: str | None) -> Method:
+def one_by_one(
+    method: Method,
+    name: str,
+    preset: str | None,
+    given: Mapping[str, object] | None = None,
+) -> Method:
     """Return a method that has learned the same, and predicts slices one by one.
 
     One with an option `batch` may fill its batches up, and a slice would cost as much
@@ -88,7 +93,7 @@ def one_by_one(method: Method, name: str, preset: str | None) -> Method:
     plugin = type(method)
     if "batch" not in options.names(plugin):
         return method
-    single = build(plugin, name, preset, {"batch": 1})
+    single = build(plugin, name, preset, {**(given or {}), "batch": 1})
     single.restore(method.state())
     return single
 

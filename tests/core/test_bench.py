@@ -11,6 +11,7 @@ import pytest
 import torch
 from pydantic.dataclasses import dataclass
 
+from uadbench.acceleration import Acceleration
 from uadbench.bench import host, learning, machine, predicting
 from uadbench.bench.figures import Figure, limits
 from uadbench.bench.learning import WARM_UP, Timed
@@ -19,9 +20,9 @@ from uadbench.bench.measure import measure
 from uadbench.bench.predicting import iterations
 from uadbench.bench.table import number, show
 from uadbench.errors import UsageError
-from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan
+from uadbench.protocols import Arrays, Card, Context, Lazy, Prediction, Scan, Silent
 
-CPU = Machine("cpu")
+CPU, ONE = Machine("cpu"), Acceleration()
 RATES = {"fp32": 1e9}
 SMALL = (24, 20, 12)
 BATCH, LEARNED = 3, 2 * 2 * 3 * 3 * 128 * 128
@@ -80,10 +81,11 @@ class Unbatched:
             yield Prediction(scan.image[0], extras=extras)
 
     def state(self) -> Arrays:
-        return {}
+        return {"weight": self.layer.weight.detach().numpy()}
 
     def restore(self, state: Arrays) -> None:
-        raise AssertionError
+        self.layer = torch.nn.Conv2d(1, 1, 3, padding=1)
+        self.layer.weight.data = torch.from_numpy(state["weight"])
 
 
 @dataclass
@@ -188,10 +190,11 @@ def test_training_that_cannot_be_measured_has_a_reason_and_no_number(
     assert found.reached == {}
 
 
+@pytest.mark.usefixtures("quick")
 def test_prediction_is_counted_in_slices_and_in_iterations_of_slices() -> None:
     method = learnt(Shrinking())
 
-    found = predicting.predicting(method, 1e-3, RATES, CPU, 0.02)
+    found = predicting.predicting(method, method, RATES, CPU, 0.02)
 
     slices, passes, used = found
     assert slices.name == "prediction of scans of 20"
@@ -204,13 +207,30 @@ def test_prediction_is_counted_in_slices_and_in_iterations_of_slices() -> None:
     assert used.name == "peak memory, prediction, host"
 
 
+@pytest.mark.usefixtures("quick")
 def test_prediction_without_a_trace_has_no_iterations() -> None:
     method = learnt(Shrinking(traced=False))
 
-    passes = predicting.predicting(method, 1e-3, RATES, CPU, 0.02)[1]
+    passes = predicting.predicting(method, method, RATES, CPU, 0.02)[1]
 
     assert passes.measured is None
     assert passes.reason == "its predictions carry no trace of masks"
+
+
+@pytest.mark.usefixtures("quick")
+def test_operations_are_those_of_slices_that_are_predicted_one_by_one() -> None:
+    method, single = learnt(Shrinking()), learnt(Shrinking())
+    single.predict = lambda scans, ctx: iter(())  # type: ignore[method-assign]
+
+    slices = predicting.predicting(method, single, RATES, CPU, 0.02)[0]
+
+    assert slices.limits == {}
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a slice take a millisecond."""
+    monkeypatch.setattr(predicting, "fastest", lambda _: 1e-3)
 
 
 def learnt(method: Shrinking) -> Shrinking:
@@ -223,9 +243,12 @@ def learnt(method: Shrinking) -> Shrinking:
     ("alone", "slices"), [(1e-9, predicting.SLICES), (0.005, 4), (9.0, 1)]
 )
 def test_scans_have_as_many_slices_as_there_is_time_for(
-    alone: float, slices: int
+    alone: float, slices: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = predicting.predicting(learnt(Shrinking()), alone, RATES, CPU, 0.02)
+    method = learnt(Shrinking())
+    monkeypatch.setattr(predicting, "fastest", lambda _: alone)
+
+    found = predicting.predicting(method, method, RATES, CPU, 0.02)
 
     assert found[0].name == f"prediction of scans of {slices}"
 
@@ -347,6 +370,26 @@ def test_the_rates_of_a_gpu_are_measured_on_it(monkeypatch: pytest.MonkeyPatch) 
     assert heard.count("wait cuda:1") >= 3 * 2
 
 
+def test_operations_are_counted_on_one_device_and_not_compiled() -> None:
+    several = Machine("cuda:0", Acceleration(4, "bf16", "graphs"))
+
+    ctx = several.plain.context(Silent())
+
+    assert several.context(Silent()).acceleration == several.acceleration
+    assert ctx.acceleration == Acceleration(1, "auto", "no")
+
+
+def test_devices_that_share_a_training_multiply_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", fake_torch([]))
+    four = Acceleration(devices=4)
+
+    assert Machine("cuda:0", four).together({"fp32": 2.0}) == {"fp32": 8.0}
+    # Processes on a CPU share the cores that were measured together.
+    assert Machine("cpu", four).together({"fp32": 2.0}) == {"fp32": 2.0}
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make all that is measured tiny."""
@@ -366,7 +409,7 @@ def shrinking(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_figures_are_in_one_record(preset: str | None, taken: str) -> None:
     heard: list[str] = []
 
-    found = measure("shrinking", preset, {"batch": "2"}, "cpu", 0.01, heard.append)
+    found = measure("shrinking", preset, {"batch": "2"}, "cpu", ONE, 0.01, heard.append)
 
     assert json.loads(json.dumps(found)) == found
     assert (found["preset"], found["options"]["batch"]) == (taken, 2)
@@ -390,7 +433,7 @@ def test_a_method_without_torch_is_measured_all_the_same(
 ) -> None:
     monkeypatch.delitem(sys.modules, "torch")
 
-    found = measure("intensity", None, {}, "auto", 0.01, lambda _: None)
+    found = measure("intensity", None, {}, "auto", ONE, 0.01, lambda _: None)
 
     training, _, prediction = found["figures"][:3]
     assert training["reason"] == "no step of it has a matrix product"
@@ -405,7 +448,7 @@ def test_a_method_without_presets_is_measured_at_its_defaults(
     monkeypatch.setattr(Shrinking, "card", Card("Bare"))
     heard: list[str] = []
 
-    found = measure("bare", None, {}, "cpu", 0.01, heard.append)
+    found = measure("bare", None, {}, "cpu", ONE, 0.01, heard.append)
 
     assert found["preset"] is None
     assert heard[-1] == "measuring bare"
@@ -423,7 +466,7 @@ def test_what_cannot_be_measured_is_refused(
     name: str, preset: str | None, given: Mapping[str, str], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        measure(name, preset, given, "cpu", 0.01, lambda _: None)
+        measure(name, preset, given, "cpu", ONE, 0.01, lambda _: None)
 
 
 def record(gpu: str | None) -> dict[str, Any]:

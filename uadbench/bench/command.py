@@ -2,10 +2,11 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import rich_click as click
 
-from uadbench.arguments import Folder
+from uadbench.arguments import ACCELERATION, Folder, acceleration, with_options
 from uadbench.printing import json_text
 
 
@@ -22,6 +23,7 @@ from uadbench.printing import json_text
 @click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
 )
+@with_options(*ACCELERATION)
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
@@ -46,6 +48,7 @@ def bench(
     seconds: float,
     path: Path | None,
     as_json: bool,
+    **speed: Any,
 ) -> int:
     """Measure how fast this machine is, beside what its hardware would allow.
 
@@ -60,7 +63,7 @@ def bench(
 
     given = options.parse(pairs)
     say = partial(click.echo, err=True)
-    found = measure(method, preset, given, device, seconds, say)
+    found = measure(method, preset, given, device, acceleration(speed), seconds, say)
     if path is None and not as_json:
         words = (method, found["preset"], found["device"].replace(":", ""))
         path = Path("-".join(["bench", *filter(None, words)]) + ".json")

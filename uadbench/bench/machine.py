@@ -3,12 +3,13 @@
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 
 import numpy as np
 
 from uadbench import environment
+from uadbench.acceleration import Acceleration
 from uadbench.probes import fastest
 from uadbench.protocols import Context, Monitor
 
@@ -27,13 +28,28 @@ class Machine:
 
     Attributes:
         device: "cpu" or "cuda:N".
+        acceleration: how it is used.
     """
 
     device: str
+    acceleration: Acceleration = field(default_factory=Acceleration)
 
     def context(self, monitor: Monitor) -> Context:
         """Return what a method learns or predicts with."""
-        return Context(0, self.device, monitor=monitor)
+        return Context(0, self.device, monitor=monitor, acceleration=self.acceleration)
+
+    @property
+    def plain(self) -> "Machine":
+        """The device as operations are counted on it: what is compiled counts as none.
+
+        On one device, a step has them all.
+        """
+        return replace(self, acceleration=Acceleration(compile="no"))
+
+    def together(self, rates: Mapping[str, float]) -> Mapping[str, float]:
+        """Return what rates of one device become where several share a training."""
+        count = self.acceleration.devices if self._cuda() else 1
+        return {name: count * rate for name, rate in rates.items()}
 
     def wait(self) -> None:
         """Return when the device has done what it was given; a GPU works on its own."""

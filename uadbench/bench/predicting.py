@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from uadbench.probes import counting, make_scan, needed
+from uadbench.probes import counting, fastest, make_scan, needed
 from uadbench.protocols import Method, Prediction, Scan, Silent
 
 from .figures import Figure, limits, memory, missing
@@ -21,7 +21,7 @@ TRACE = "trace"
 
 def predicting(
     method: Method,
-    alone: float,
+    single: Method,
     rates: Mapping[str, float],
     machine: Machine,
     seconds: float,
@@ -30,18 +30,24 @@ def predicting(
 
     Args:
         method: predicts.
-        alone: seconds of the prediction of one slice; scans have as many as fit.
+        single: predicts the same slice by slice, so that its operations can be counted.
         rates: FLOP/s of matrix products by precision.
         machine: predicts.
         seconds: how long scans are given; what was given is predicted to its end.
     """
-    slices = int(np.clip(seconds / alone, 1, SLICES))
     ctx = machine.context(Silent())
+
+    def alone() -> None:
+        list(single.predict([make_scan("alone", needed(method))], ctx))
+        machine.wait()
+
+    slices = int(np.clip(seconds / fastest(alone), 1, SLICES))
+    scan = make_scan("warm-up", needed(method), slices)
     with counting() as count:
         before = count()
-        scan = make_scan("warm-up", needed(method), slices)
-        (first,) = method.predict([scan], ctx)
+        list(single.predict([scan], ctx))
         flop = (count() - before) / slices
+    (first,) = method.predict([scan], ctx)
     machine.reset_memory()
     machine.wait()
     start = time.perf_counter()
