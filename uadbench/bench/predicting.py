@@ -36,9 +36,10 @@ def predicting(
         seconds: how long scans are given; what was given is predicted to its end.
     """
     ctx = machine.context(Silent())
+    one = make_scan("one", needed(method))
 
     def alone() -> None:
-        list(single.predict([make_scan("alone", needed(method))], ctx))
+        list(single.predict([one], ctx))
         machine.wait()
 
     slices = int(np.clip(seconds / fastest(alone), 1, SLICES))
