@@ -81,3 +81,4 @@ def realdata() -> Path:
 def saved_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make trainings keep a checkpoint of every step."""
     monkeypatch.setattr("uadbench.methods._nn.training.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("uadbench.methods._nn.training.SAVING", float("inf"))

@@ -9,7 +9,10 @@ Compile = Literal["auto", "no", "yes", "graphs"]
 
 @dataclass(frozen=True)
 class Acceleration:
-    """How a method makes use of the hardware; it changes numbers by rounding at most.
+    """How a method makes use of the hardware; the law of the numbers stays.
+
+    Numbers change by rounding; of several devices, and of compiled dropout, as with
+    another seed.
 
     Attributes:
         devices: how many share a training, counted from the context's device on; on the

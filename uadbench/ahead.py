@@ -36,9 +36,15 @@ def ahead(
         change: what is made of each, in the same thread.
         workers: how many threads; 0 takes one for each core, 4 at most.
     """
+    from threadpoolctl import threadpool_limits
+
     workers = workers or min(MOST, cores())
     waiting: deque[Future[New]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="ahead") as pool:
+    with (
+        # Threads of matrix products, within ours, would wait for each other.
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(workers, thread_name_prefix="ahead") as pool,
+    ):
         try:
             for place in range(len(items)):
                 waiting.append(pool.submit(_load, items, change, place))

@@ -17,6 +17,7 @@ from uadbench.protocols import Monitor
 
 # Of some scans: images, float32 (N, C, S, S), and brain, bool (N, 1, S, S).
 Pair = tuple[NDArray[np.float32], NDArray[np.bool_]]
+PART = 256  # slices
 FILES = ("images.npy", "brain.npy")
 UNUSABLE = (OSError, UsageError, ValueError, KeyError, TypeError)
 
@@ -29,7 +30,7 @@ def cached(
     Nothing that is wrong with the folder ends the work: what is damaged is made again,
     and without room, or beside another process that writes the same, nothing is stored.
 
-    What is stored comes back as one pair for all scans.
+    What is stored comes back in parts of slices, whatever scans they are from.
 
     Args:
         folder: its name says what is stored; it may not be there.
@@ -88,17 +89,18 @@ def _save(path: Path, arrays: Sequence[NDArray[Any]]) -> None:
 
 
 def _mapped(folder: Path) -> list[Pair] | None:
-    """Return what a folder holds; None, and no folder, where it is not sound."""
+    """Return what a folder holds; None where it is not sound."""
     if not folder.is_dir():
         return None
     try:
         _check(folder, read_json(folder / "sums.json"))
         # Copy on write: torch warns of arrays that it could not write to.
         images, brain = (np.load(folder / name, mmap_mode="c") for name in FILES)
-        return [(images, brain)]
     except UNUSABLE:
-        shutil.rmtree(folder, ignore_errors=True)
         return None
+    # In parts, so that who copies one part after the other never holds all.
+    starts = range(0, len(images), PART)
+    return [(images[at : at + PART], brain[at : at + PART]) for at in starts]
 
 
 def _check(folder: Path, sums: object) -> None:

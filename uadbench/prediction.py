@@ -2,7 +2,7 @@
 
 import traceback
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -92,25 +92,35 @@ def _predicted(
     method: Method, label: str, source: _Source, ctx: Context
 ) -> Iterator[Success | Failure]:
     while source:
-        try:
-            for prediction in method.predict(source.scans(), ctx):
-                if not source.waiting:
-                    msg = f"{label}: predict yields more predictions than scans."
-                    raise ContractError(msg)
-                yield _checked(source.waiting.popleft(), prediction, label)
-                yield from _drain(source.failures)
-        except ContractError:
-            raise
-        except Exception:
+        sound = yield from _together(method, label, source, ctx)
+        # The error is gone by now, and with it what the method held in memory.
+        if not sound:
             if not source.waiting:
                 next(source.scans(), None)
             while source.waiting:
                 yield _alone(method, label, source.waiting.popleft(), ctx)
-        else:
-            if source.waiting or source:
-                msg = f"{label}: predict yields fewer predictions than scans."
-                raise ContractError(msg)
+        elif source.waiting or source:
+            msg = f"{label}: predict yields fewer predictions than scans."
+            raise ContractError(msg)
         yield from _drain(source.failures)
+
+
+def _together(
+    method: Method, label: str, source: _Source, ctx: Context
+) -> Generator[Success | Failure, None, bool]:
+    """Yield outcomes to the end of the scans; return False if the method raises."""
+    try:
+        for prediction in method.predict(source.scans(), ctx):
+            if not source.waiting:
+                msg = f"{label}: predict yields more predictions than scans."
+                raise ContractError(msg)
+            yield _checked(source.waiting.popleft(), prediction, label)
+            yield from _drain(source.failures)
+    except ContractError:
+        raise
+    except Exception:
+        return False
+    return True
 
 
 def _alone(method: Method, label: str, case: Case, ctx: Context) -> Success | Failure:

@@ -120,8 +120,8 @@ def predict(
 def summarise(job: Job, folder: Path, thresholds: Thresholds) -> None:
     """Add what needs every case: pooled metrics, their curve, the oracle's columns.
 
-    The cases are read twice, one at a time: once to pool their voxels, once to find the
-    threshold that is best for all.
+    The cases are read twice, a few at a time: once to pool their voxels, once to find
+    the threshold that is best for all.
     """
     rows = files.read_rows(folder / "cases.csv")
     scored = [row for row in rows if row["status"] == "ok"]

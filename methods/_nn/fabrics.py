@@ -4,6 +4,8 @@ Its import, and that of the compiler that every optimiser loads, takes two secon
 import it where a training begins.
 """
 
+import logging
+
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision, Precision
@@ -12,6 +14,9 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 
 from .acceleration import Reduced
+
+# It advises to multiply with fewer bits, in each process; see `repeatable`.
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
 class Started(LightningEnvironment):

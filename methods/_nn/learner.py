@@ -106,6 +106,12 @@ class Learner:
         done = self.state.best.given_up
         return range(self.start, self.start if done else self._task.recipe.steps)
 
+    @property
+    def waits(self) -> bool:
+        """Whether a layer waits for other devices, through which no compiler sees."""
+        modules = self.state.network.modules()
+        return any(isinstance(module, nn.SyncBatchNorm) for module in modules)
+
     def step(self, number: int) -> Tensor:
         """Change the weights by one step; return the loss before, of our share."""
         recipe = self._task.recipe
@@ -196,5 +202,10 @@ def learning(task: Task, rank: int, say: Callable[[str], object]) -> Iterator[Le
     ):
         learner = Learner(task, rank)
         how = task.compiler if learner.left else "no"
+        if how != "no" and learner.waits:
+            say(
+                "not compiled: batch normalisation over several devices waits for them."
+            )
+            how = "no"
         with compiled(learner.state.network, how, learner.attempt, say):
             yield learner

@@ -45,14 +45,15 @@ def new_optimiser(
         rate: learning rate.
         decay: of the weights.
         momentum: decay of the gradient's moving average, beta 1; beta 2 is 0.999.
-        fused: all weights at once, in one pass over memory.
+        fused: all weights at once, in one pass over memory; else as torch likes.
     """
     return OPTIMISERS[kind](
         network.parameters(),
         lr=rate,
         weight_decay=decay,
         betas=(momentum, 0.999),
-        fused=fused,
+        # False would mean weight by weight.
+        fused=fused or None,
     )
 
 

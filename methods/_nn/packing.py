@@ -30,7 +30,8 @@ def packed(
         scans: each with its owner, whatever shall come back with its results, and
             tensors with one row for each of its slices.
         process: maps such tensors of `batch` slices, whatever scans they are from, to
-            tensors with one row for each slice. Of a scan without slices it gets none.
+            tensors with one row for each slice. For a scan without slices it gets black
+            ones, to tell what its results look like.
         batch: slices at a time.
         ahead: scans at most that are read and not yielded; what there is of slices goes
             in a batch then.
@@ -52,7 +53,7 @@ def packed(
         owners.append((owner, len(slices[0])))
         inputs.put(slices)
         if not len(slices[0]):
-            outputs.put(process(*slices))
+            outputs.put(_filled_up(process, slices, batch))
             yield from whole()
         yield from processed(batch if len(owners) < ahead else 1)
     yield from processed(1)
@@ -83,6 +84,12 @@ class Rows:
 def _filled_up(process: Callable[..., Tensors], rows: Tensors, batch: int) -> Tensors:
     """Return what `process` makes of rows if they come as a batch."""
     count = len(rows[0])
-    places = torch.arange(batch) % count
-    filled = rows if count == batch else tuple(column[places] for column in rows)
+    if count == 0:
+        # Not every layer takes an empty batch.
+        filled = tuple(column.new_zeros(batch, *column.shape[1:]) for column in rows)
+    elif count < batch:
+        places = torch.arange(batch) % count
+        filled = tuple(column[places] for column in rows)
+    else:
+        filled = rows
     return tuple(column[:count] for column in process(*filled))

@@ -117,7 +117,7 @@ class Streamed:
     def batches(self, draws: Iterable[Draw]) -> Iterator[Batch]:
         """Yield the slices of each draw of numbers, in order."""
         left = iter(draws)
-        with ThreadPoolExecutor(1) as reader:
+        with ThreadPoolExecutor(1, initializer=self._enter) as reader:
             ahead: deque[Future[Sent]] = deque(
                 reader.submit(self._read, draw) for draw in islice(left, AHEAD)
             )
@@ -125,6 +125,11 @@ class Streamed:
                 sent = ahead.popleft().result()
                 ahead.extend(reader.submit(self._read, d) for d in islice(left, 1))
                 yield self._received(*sent)
+
+    def _enter(self) -> None:
+        """Let the thread work on our device; it would work on the first one."""
+        if self._device.type == "cuda":
+            torch.cuda.set_device(self._device)
 
     def _read(self, draw: Draw) -> Sent:
         """Return slices on their way to the device, and what tells of their arrival."""

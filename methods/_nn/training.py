@@ -25,7 +25,8 @@ from .steps import Loss, ends_epoch
 from .team import team
 
 LOG_EVERY = 25  # steps
-SAVE_EVERY = 10.0  # seconds between checkpoints
+SAVE_EVERY = 10.0  # seconds between checkpoints, at least
+SAVING = 0.05  # part of the time that they may take
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +76,7 @@ def train(
         UadbenchError: a process of another device ended early.
     """
     task = _task(network, loss, recipe, healthy, ctx, validation)
-    saved = time.monotonic()
+    due = time.monotonic() + SAVE_EVERY
 
     def say(text: str) -> None:
         ctx.monitor.say(f"{label}: {text}")
@@ -96,9 +97,11 @@ def train(
                 _log(ctx, f"{label}/validation", found, number)
                 best.judge(found, state.average.module)
                 learner.agreed(best.given_up)
-            if last or best.given_up or time.monotonic() - saved >= SAVE_EVERY:
+            if last or best.given_up or time.monotonic() >= due:
+                start = time.monotonic()
                 ctx.checkpoint.save(state.arrays(number + 1))
-                saved = time.monotonic()
+                took = time.monotonic() - start
+                due = start + max(SAVE_EVERY, took / SAVING)
             if best.given_up:
                 say(
                     f"{number + 1} of {recipe.steps} steps, no lower validation loss "

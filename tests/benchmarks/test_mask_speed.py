@@ -32,7 +32,10 @@ def brain_of(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
     angle = np.arctan2(row, column)
     edge = 1 + 0.03 * np.sin(rng.integers(3, 8) * angle + rng.uniform(0, 6))
     inside = np.hypot(row / length, column / width) < edge
-    return inside & ((np.abs(column) > 1.5) | (np.abs(row) < 0.7 * length))
+    brain: NDArray[np.bool_] = inside & (
+        (np.abs(column) > 1.5) | (np.abs(row) < 0.7 * length)
+    )
+    return brain
 
 
 @cache

@@ -60,14 +60,23 @@ def test_all_batches_are_full_and_no_more_than_needed(
     counts: list[int], batch: int
 ) -> None:
     line = Line()
+    counts = [count for count in counts if count]
 
     list(packed(scans(counts), line, batch))
 
-    seen = [numbers for numbers in line.batches if numbers]
-    assert {len(numbers) for numbers in seen} <= {batch}
-    assert len(seen) == -(-sum(counts) // batch)
-    repeated = [place for numbers in seen for place in numbers][: sum(counts)]
+    assert {len(numbers) for numbers in line.batches} <= {batch}
+    assert len(line.batches) == -(-sum(counts) // batch)
+    repeated = [place for numbers in line.batches for place in numbers][: sum(counts)]
     assert repeated == list(range(sum(counts)))
+
+
+def test_a_scan_without_slices_has_results_of_the_shape_of_others() -> None:
+    line = Line()
+
+    ((_, results),) = packed(scans([0]), line, 3)
+
+    assert line.batches == [[0, 0, 0]]
+    assert all(len(column) == 0 for column in results)
 
 
 def test_last_batch_is_filled_up_with_its_own_slices() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uadbench.probes import counting, fastest, make_scan, needed
-from uadbench.protocols import Method, Prediction, Scan, Silent
+from uadbench.protocols import Method, Scan, Silent
 
 from .figures import Figure, limits, memory, missing
 from .machine import Machine
@@ -53,9 +53,10 @@ def predicting(
     machine.wait()
     start = time.perf_counter()
     scans = _until(start + seconds, scan)
-    passes = [_passes(prediction) for prediction in method.predict(scans, ctx)]
+    traces = [p.extras.get(TRACE) for p in method.predict(scans, ctx)]
     machine.wait()
     spent = time.perf_counter() - start
+    passes = [0 if trace is None else iterations(trace) for trace in traces]
     per_slice = sum(passes) / (slices * len(passes))
     return [
         Figure(
@@ -86,11 +87,6 @@ def iterations(trace: NDArray[np.bool_]) -> int:
     last = np.where(new, np.arange(1, len(trace))[:, None], 0).max(axis=0, initial=0)
     taken = np.where(trace[0].any(axis=(0, 1)), last + 1, 0)
     return int(taken.sum())
-
-
-def _passes(prediction: Prediction) -> int:
-    trace = prediction.extras.get(TRACE)
-    return 0 if trace is None else iterations(trace)
 
 
 def _iterations(
