@@ -1,8 +1,11 @@
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from uadbench.methods._nn import stores
@@ -26,13 +29,14 @@ def in_memory() -> Healthy:
 @pytest.fixture
 def mapped(tmp_path: Path) -> Healthy:
     """The same slices in files."""
-    parts: list[list[np.ndarray]] = []
-    for name, array in (("images", IMAGES), ("brain", BRAIN)):
+
+    def parts(name: str, array: NDArray[Any]) -> list[NDArray[Any]]:
         paths = [tmp_path / f"{name}{number}.npy" for number in range(len(PARTS))]
         for path, part in zip(paths, PARTS, strict=True):
             np.save(path, array[part])
-        parts.append([np.load(path, mmap_mode="r") for path in paths])
-    return Healthy(*parts)
+        return [np.load(path, mmap_mode="r") for path in paths]
+
+    return Healthy(parts("images", IMAGES), parts("brain", BRAIN))
 
 
 @pytest.mark.parametrize("kind", [OnDevice, Streamed])
@@ -106,7 +110,7 @@ def test_a_reader_is_a_few_batches_ahead_and_no_more(
 ) -> None:
     asked = []
 
-    def draws():  # type: ignore[no-untyped-def]  # a generator
+    def draws() -> Iterator[list[int]]:
         for number in range(9):
             asked.append(number)
             yield [number]
