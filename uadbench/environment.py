@@ -86,7 +86,7 @@ def check_devices(device: str, count: int) -> None:
         count: how many.
     """
     if device == "cpu":
-        found, first, kind = len(os.sched_getaffinity(0)), 0, "processor core"
+        found, first, kind = cores(), 0, "processor core"
     else:
         found, first = (
             sys.modules["torch"].cuda.device_count(),

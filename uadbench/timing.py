@@ -9,11 +9,12 @@ SAVE_EVERY = 1.0
 class Stopwatch:
     """Adds laps up by stage and saves the sums now and then.
 
-    A stage has the seconds in which it alone held the run up: reading ahead and scoring
-    of the last case, while the method predicts the next, are in those of "predict".
+    A stage has the seconds for which the run waited for it. What goes on beside it,
+    such as reading ahead and the scoring of the last cases during "predict", may slow
+    it down.
 
-    What a killed process did after its last lap is done again and counted once, so that
-    a run has the same times however often it was interrupted, but for a second each.
+    What a killed process did after its last lap is done again and counted once; cases
+    that were predicted and not yet scored are predicted, and counted, again.
 
     Args:
         seconds: sums by stage, those of earlier attempts among them; changed in place.

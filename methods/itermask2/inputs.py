@@ -42,10 +42,13 @@ def masked_input(
     return torch.cat([torch.where(masks, noise, images), condition], dim=1)
 
 
-def noise_like(images: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Return standard normal noise in the shape of the images, on their device."""
-    device = images.device if generator is None else generator.device
-    noise = torch.randn(
-        images.shape, generator=generator, device=device, dtype=images.dtype
+def noise_like(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Return standard normal noise in the shape of the images, on their device.
+
+    Args:
+        images: only their shape, type and device matter.
+        generator: on the same device.
+    """
+    return torch.randn(
+        images.shape, generator=generator, device=images.device, dtype=images.dtype
     )
-    return noise.to(images.device)
