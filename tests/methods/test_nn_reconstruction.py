@@ -1,6 +1,7 @@
 """Slices of several scans share batches: nobody's numbers depend on the others."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ every_method = pytest.mark.parametrize("kind", METHODS)
 drawing = pytest.mark.parametrize("kind", [k for k in METHODS if "ddpm" in k])
 # How oneDNN rounds sums depends on the size of a batch, and where threads share one on
 # the place in it. Scores here are below 6; they differ by up to 2e-5.
-ROUNDING: dict[str, float] = {"rtol": 1e-5, "atol": 2e-5}
+assert_alike = partial(np.testing.assert_allclose, rtol=1e-5, atol=2e-5)
 SLICES = {"a": (0, 1, 2), "b": (1,), "c": (0, 2), "d": (0, 1, 2), "e": (0, 1)}
 
 
@@ -98,10 +99,8 @@ def test_slices_in_company_are_what_they_are_alone(
         images = torch.cat([one.images for one in alone])[:, 0].numpy()
         pasted = np.where(scan.scored, slices.paste(score), 0)
         assert prediction.score.any()
-        np.testing.assert_allclose(prediction.score, pasted, **ROUNDING)
-        np.testing.assert_allclose(
-            prediction.extras["reconstruction"], slices.paste(images), **ROUNDING
-        )
+        assert_alike(prediction.score, pasted)
+        assert_alike(prediction.extras["reconstruction"], slices.paste(images))
 
 
 @every_method
@@ -148,7 +147,7 @@ def test_scans_slices_and_seeds_have_noise_of_their_own(
         assert not any(torch.allclose(one, two, atol=1e-4) for two in every[:i])
 
 
-class NoWaiting(TorchDispatchMode):
+class NoWaiting(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
     """Refuses what makes the host wait for a device: reading it, and copies to it."""
 
     READING = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero")
@@ -182,7 +181,7 @@ def test_nothing_waits_for_the_device_between_the_steps(
     reconstructed()
     for maker in ("tensor", "as_tensor", "from_numpy"):
         monkeypatch.delattr(torch, maker)
-    with NoWaiting():
+    with NoWaiting():  # type: ignore[no-untyped-call]  # torch
         restored = reconstructed()
 
     assert restored.score.shape == images.shape
@@ -196,7 +195,8 @@ def test_cuda_predicts_as_the_cpu_does_and_is_not_waited_for(
 ) -> None:
     method = build(kind, batch=4)
     expected = predict(method, *brains)
-    network, waits = method._fitted(), []
+    network = method._fitted()
+    waits: list[int] = []
     plain = method.reconstruct
 
     def watched(network: Any, stack: Stack) -> Restored:

@@ -59,32 +59,35 @@ class OneSlice:
     ) -> None:
         self.network, self.stream = network, stream
         betas = np.linspace(method.first_beta, method.last_beta, method.timesteps)
-        self.alpha_bar = [1.0, *np.cumprod(1 - betas)]
+        self.alpha_bar: list[float] = [1.0, *np.cumprod(1 - betas).tolist()]
         self.darkest, self.sampler = method.darkest, method.sampler
         self.draws = count()
 
     def noise(self) -> Doubles:
         drawn = self.stream.normal(next(self.draws), (1, 32, 32))
-        return drawn[0, 0].numpy().astype(np.float64)
+        return np.asarray(drawn[0, 0].numpy(), np.float64)
 
     def noised(self, image: Doubles, t: int) -> Doubles:
         alpha_bar = self.alpha_bar[t]
-        return alpha_bar**0.5 * image + (1 - alpha_bar) ** 0.5 * self.noise()
+        x_t: Doubles = np.sqrt(alpha_bar) * image
+        x_t += np.sqrt(1 - alpha_bar) * self.noise()
+        return x_t
 
     def back(self, x_t: Doubles, t: int, s: int) -> Doubles:
         here, there = self.alpha_bar[t], self.alpha_bar[s]
         given = torch.from_numpy(x_t.astype(np.float32))[None, None]
         with torch.no_grad():
             found = self.network(given, torch.tensor([t]))
-        eps = found[0, 0].numpy().astype(np.float64)
-        x_0 = (x_t - (1 - here) ** 0.5 * eps) / here**0.5
+        eps: Doubles = np.asarray(found[0, 0].numpy(), np.float64)
+        x_0: Doubles = (x_t - (1 - here) ** 0.5 * eps) / here**0.5
         x_0 = np.clip(x_0, self.darkest, 1)
         if self.sampler == "ddim":
-            direction = (x_t - here**0.5 * x_0) / (1 - here) ** 0.5
-            return there**0.5 * x_0 + (1 - there) ** 0.5 * direction
+            direction = (x_t - np.sqrt(here) * x_0) / np.sqrt(1 - here)
+            x_s: Doubles = np.sqrt(there) * x_0 + np.sqrt(1 - there) * direction
+            return x_s
         alpha = here / there
         # Ho et al., equation 7.
-        mean = there**0.5 * (1 - alpha) / (1 - here) * x_0
+        mean: Doubles = there**0.5 * (1 - alpha) / (1 - here) * x_0
         mean += alpha**0.5 * (1 - there) / (1 - here) * x_t
         variance = (1 - there) / (1 - here) * (1 - alpha)
         return mean + variance**0.5 * self.noise() if s else mean
