@@ -45,16 +45,12 @@ def ahead(
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(workers, thread_name_prefix="ahead") as pool,
     ):
-        try:
-            for place in range(len(items)):
-                waiting.append(pool.submit(_load, items, change, place))
-                if len(waiting) == workers:
-                    yield waiting.popleft().result
-            while waiting:
+        for place in range(len(items)):
+            waiting.append(pool.submit(_load, items, change, place))
+            if len(waiting) == workers:
                 yield waiting.popleft().result
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield waiting.popleft().result
 
 
 def _load(items: Sequence[Old], change: Callable[[Old], New], place: int) -> New:

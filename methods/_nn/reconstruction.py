@@ -24,7 +24,7 @@ from .acceleration import precise
 from .learning import TrainingOptions, learned
 from .packing import Tensors, packed
 from .recipes import Recipe
-from .scans import Healthy, OneModality, SliceOptions, filled, gather
+from .scans import Healthy, OneModality, SliceOptions, gather
 from .steps import Step
 from .streams import Streams
 from .tensors import (
@@ -208,9 +208,9 @@ class Slicewise(TrainingOptions, SliceOptions):
         self._network = network
 
     def _gather(self, scans: Lazy[Scan], ctx: Context, role: str) -> Healthy:
-        healthy = gather(filled(scans, self.taught, self.grid, ctx, self.name, role))
+        healthy = gather(scans, self.taught, self.grid, ctx, self.name, role)
         self.inspect(healthy)
-        return replace(healthy, relative=self.grid.relative)
+        return healthy
 
     def _train(
         self, healthy: Healthy, ctx: Context, validation: Validation | None

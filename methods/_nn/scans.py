@@ -1,7 +1,7 @@
 """From scans to the slices that a network learns from."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass as record
 from dataclasses import replace
 from typing import ClassVar
@@ -173,10 +173,18 @@ def _name(scans: Sequence[Scan], choose: Callable[[Scan], Scan], grid: Grid) -> 
     return fingerprint(code, prints, modalities, grid)
 
 
-def gather(scans: Iterable[Pair]) -> Healthy:
-    """Return the slices of all scans, that `filled` returned, together."""
-    images, brain = zip(*scans, strict=True)
-    return Healthy(images, brain)
+def gather(
+    scans: Sequence[Scan],
+    choose: Callable[[Scan], Scan],
+    grid: Grid,
+    ctx: Context,
+    method: str,
+    role: str,
+) -> Healthy:
+    """Return the slices that `filled` returns, of the same arguments, together."""
+    pairs = filled(scans, choose, grid, ctx, method, role)
+    images, brain = zip(*pairs, strict=True)
+    return Healthy(images, brain, grid.relative)
 
 
 def one_modality(scan: Scan, method: str, modality: str = "") -> Scan:

@@ -45,11 +45,6 @@ class Streams:
         places = torch.tensor(index, dtype=torch.int64, device=device)
         return cls(_addressed(torch.full_like(places, seed), places))
 
-    @classmethod
-    def joined(cls, streams: Sequence["Streams"]) -> "Streams":
-        """Return the streams of several stacks of slices, one after the other."""
-        return cls(torch.cat([part.keys for part in streams]))
-
     def __len__(self) -> int:
         return len(self.keys)
 

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass as record
-from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Self
 
@@ -19,7 +18,7 @@ from uadbench.slices import Normalisation, Slices
 from .._nn.acceleration import precise, precisely
 from .._nn.learning import TrainingOptions, learned
 from .._nn.networks import UNetOptions
-from .._nn.scans import Healthy, OneModality, SliceOptions, filled, gather
+from .._nn.scans import Healthy, OneModality, SliceOptions, gather
 from .._nn.steps import Loss, generator_of
 from .._nn.stores import every_slice, open_store
 from .._nn.streams import Streams
@@ -176,8 +175,7 @@ class Iterative(TrainingOptions, UNetOptions, OneModality, SliceOptions):
         return train(network, loss, recipe, healthy, ctx, name)
 
     def _gather(self, scans: Lazy[Scan], ctx: Context, role: str) -> Healthy:
-        healthy = gather(filled(scans, self.scored, self.grid, ctx, self.name, role))
-        return replace(healthy, relative=self.grid.relative)
+        return gather(scans, self.scored, self.grid, ctx, self.name, role)
 
     def _stack(self, slices: Slices, ctx: Context) -> Stack:
         images, brain = to_device(slices.images, slices.brain[:, None], ctx.device)

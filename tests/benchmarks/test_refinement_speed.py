@@ -87,7 +87,7 @@ def whole_batches(stacks: Sequence[Stack], refiner: Refiner) -> tuple[Tensor, Te
         torch.cat([getattr(stack, name) for stack in stacks])
         for name in ("images", "brain", "condition")
     )
-    streams = Streams.joined([stack.streams for stack in stacks])
+    streams = Streams(torch.cat([stack.streams.keys for stack in stacks]))
     ends = [
         whole_batch(images[at], brain[at], condition[at], streams[at], refiner)
         for at in map(slice, range(0, len(images), BATCH), range(BATCH, 10**9, BATCH))

@@ -30,7 +30,7 @@ def test_all_slices_that_count_are_gathered(
 ) -> None:
     two = [scan("a", slices=(0, 2)), scan("b", slices=(1,))]
 
-    healthy = gather(filled(two, same, GRID, Context(), "toy", "training"))
+    healthy = gather(two, same, GRID, Context(), "toy", "training")
 
     assert len(healthy) == 3
     assert [part.shape for part in healthy.images] == [(2, 1, 32, 32), (1, 1, 32, 32)]
@@ -49,7 +49,7 @@ def test_slices_without_brain_are_left_out(scan: Callable[..., Scan]) -> None:
     brain[18, 20, 1] = True
 
     scans = [replace(whole, brain=brain)]
-    healthy = gather(filled(scans, same, GRID, Context(), "toy", "training"))
+    healthy = gather(scans, same, GRID, Context(), "toy", "training")
 
     assert len(healthy) == 1
     assert healthy.brain[0].any()
@@ -164,7 +164,7 @@ def test_chosen_modalities_are_gathered_in_their_order(
 
     two = scan("a", channels=2)
 
-    healthy = gather(filled([two], turned, GRID, Context(), "toy", "training"))
+    healthy = gather([two], turned, GRID, Context(), "toy", "training")
 
     (images,), (brain,) = healthy.images, healthy.brain
     assert brain.shape == (3, 1, 32, 32)

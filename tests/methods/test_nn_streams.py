@@ -70,7 +70,7 @@ def test_slice_draw_and_seed_give_other_numbers_each() -> None:
 def test_joined_streams_keep_their_numbers() -> None:
     one, other = streams(1), streams(2)
 
-    both = Streams.joined([one, other])
+    both = Streams(torch.cat([one.keys, other.keys]))
 
     expected = torch.cat([one.uniform(0, (3,)), other.uniform(0, (3,))])
     assert torch.equal(both.uniform(0, (3,)), expected)
