@@ -17,7 +17,7 @@ from .optimisers import new_optimiser
 from .recipes import Recipe
 from .scans import Healthy
 from .schedules import learning_rate
-from .state import State, averaged
+from .state import Average, State
 from .steps import Loss, Objective, Step, draw_batch, generator_of, seed_step
 from .stopping import Best
 from .stores import Batch, Draw, Store, every_slice, open_store
@@ -70,7 +70,7 @@ class Learner:
         precision = precision_of(task.precision, self._device)
         self._fabric = fabric_of(task.devices, rank, precision)
         network = task.network.to(self._device)
-        average = averaged(network, recipe.average)
+        average = Average(network, recipe.average)
         average.module.eval()
         if len(task.devices) > 1 and self._device.type == "cuda":
             # On the CPU torch has none: each process normalises its own share.
@@ -131,7 +131,7 @@ class Learner:
                 error_if_nonfinite=False,
             )
         self._optimiser.step()
-        self.state.average.update_parameters(self.state.network)
+        self.state.average.update(self.state.network)
         return value.detach()
 
     @torch.no_grad()

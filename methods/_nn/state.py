@@ -1,11 +1,12 @@
 """All that an unfinished training must remember, as arrays."""
 
+from copy import deepcopy
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from uadbench.protocols import Arrays
 
@@ -13,26 +14,35 @@ from .optimisers import Optimiser, load_moments, moments_of
 from .stopping import Best
 from .tensors import arrays_of, load_arrays
 
-TensorList = tuple[Tensor, ...] | list[Tensor]
 
-
-def averaged(network: nn.Module, decay: float) -> AveragedModel:
-    """Return the exponential moving average of a network's weights and buffers.
+class Average:
+    """The exponential moving average of a network's weights and buffers.
 
     After n updates the decay is at most (1 + n) / (10 + n), so that a training of few
-    steps does not end with its first weights.
+    steps does not end with its first weights. The first update is a copy.
+
+    Attributes:
+        module: the network with the averages.
+        updates: how many there were. torch's own class copies that number to the device
+            at each, and waits for it.
     """
 
-    def average(
-        averages: TensorList, current: TensorList, updates: Tensor | int
-    ) -> None:
-        # `updates` is on the device, which would have to be waited for.
-        n = int(model.n_averaged)
-        update = get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))  # type: ignore[no-untyped-call]  # not annotated
-        update(averages, current, updates)
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.module = deepcopy(network)
+        self.updates = 0
+        self._decay = decay
 
-    model = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
-    return model
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Move the averages towards a network's present weights."""
+        n = self.updates
+        decay = min(self._decay, (1 + n) / (10 + n)) if n else 0.0
+        averages, counts = _numbers_of(self.module)
+        current, counted = _numbers_of(network)
+        torch._foreach_lerp_(averages, current, 1 - decay)
+        if counts:
+            torch._foreach_copy_(counts, counted)
+        self.updates += 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +59,7 @@ class State:
     """
 
     network: nn.Module
-    average: AveragedModel
+    average: Average
     optimiser: torch.optim.Optimizer
     kind: Optimiser
     best: Best
@@ -73,12 +83,19 @@ class State:
         step = int(arrays["step"][0])
         load_arrays(self.network, arrays, "network")
         load_arrays(self.average.module, arrays, "average")
-        self.average.n_averaged.fill_(step)
+        self.average.updates = step
         load_moments(self.kind, self.optimiser, self.network, arrays)
         self.best.restore(arrays)
         if self.scaler:
             _load_scale(self.scaler, arrays)
         return step
+
+
+def _numbers_of(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the weights and buffers that can be averaged, and the counters."""
+    tensors = list(chain(network.parameters(), network.buffers()))
+    averaged = [tensor for tensor in tensors if tensor.is_floating_point()]
+    return averaged, [tensor for tensor in tensors if not tensor.is_floating_point()]
 
 
 def _scale_of(scaler: torch.amp.GradScaler | None) -> Arrays:

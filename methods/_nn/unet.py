@@ -170,9 +170,10 @@ class _Attention(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         joint = self.query_key_value(self.norm(features))
-        q, k, v = joint.flatten(2).transpose(1, 2).chunk(3, dim=2)
+        # Fused kernels want an axis of heads.
+        q, k, v = joint.flatten(2).transpose(1, 2).unsqueeze(1).chunk(3, dim=3)
         mixed = scaled_dot_product_attention(q, k, v)
-        back = mixed.transpose(1, 2).reshape(features.shape)
+        back = mixed.squeeze(1).transpose(1, 2).reshape(features.shape)
         total: Tensor = features + self.project(back)
         return total
 
