@@ -26,7 +26,8 @@ def test_weights_and_statistics_are_averaged_and_counters_are_copied() -> None:
     found = average.module.state_dict()
     assert found.pop("1.num_batches_tracked") == 200
     for name, values in found.items():
-        torch.testing.assert_close(values.double(), expected[name], rtol=1e-5, atol=1e-5)
+        found_there = values.double()
+        torch.testing.assert_close(found_there, expected[name], rtol=1e-5, atol=1e-5)
 
 
 def test_an_average_without_decay_is_the_network_itself() -> None:
