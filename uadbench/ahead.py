@@ -70,26 +70,19 @@ def loaded(
 def behind(work: Callable[[Old], object]) -> Iterator[Callable[[Old], None]]:
     """Yield a function that hands an item to one thread, which does the work in order.
 
-    It waits until no more than one item waits its turn. What the work raises is raised
-    by a later call, or at the end of the context, and the items after it are dropped.
-    Whatever ends the context, all that was handed over before is done or dropped then.
+    It waits until the item before is done: items may be large, and one is in work at
+    most. What the work raises is raised by the next call, or at the end of the context.
+    Whatever ends the context, all that was handed over before is done then.
     """
-    handed: deque[Future[None]] = deque()
-    sound = True
-
-    def turn(item: Old) -> None:
-        nonlocal sound
-        if sound:
-            sound = False
-            work(item)
-            sound = True
+    before: Future[object] | None = None
 
     def hand_over(item: Old) -> None:
-        while len(handed) > 1:
-            handed.popleft().result()
-        handed.append(pool.submit(turn, item))
+        nonlocal before
+        if before:
+            before.result()
+        before = pool.submit(work, item)
 
     with ThreadPoolExecutor(1, thread_name_prefix="behind") as pool:
         yield hand_over
-        while handed:
-            handed.popleft().result()
+        if before:
+            before.result()

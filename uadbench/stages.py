@@ -25,7 +25,7 @@ from uadbench.protocols import Case, Context, Lazy, Prediction, Scan
 from uadbench.specs import Spec
 from uadbench.summary import Pool
 from uadbench.thresholds import Threshold
-from uadbench.timing import Stopwatch
+from uadbench.timing import Stopwatch, Sums
 from uadbench.variants import Reading, Variant, read
 
 Thresholds = Mapping[str, Threshold]
@@ -95,18 +95,20 @@ def predict(
     total, done = len(job.view.test), len(rows)
     table = files.GrowingRows(path, rows.values())
 
-    def settle(outcome: Success | Failure) -> None:
+    def settle(handed: tuple[Success | Failure, Sums]) -> None:
+        outcome, seconds = handed
         row = _settle(outcome, job, folder, ctx, thresholds)
         rows[row["case"]] = row
         table.add(row)
+        # Killed before, the run predicts the case again.
+        watch.keep(seconds)
 
     try:
         # The method predicts the next case while the last one is scored and saved.
         with behind(settle) as hand_over:
             for outcome in ctx.monitor.track(outcomes, "predict", total, done):
-                watch.lap("predict")
-                hand_over(outcome)
-                watch.lap("score")
+                hand_over((outcome, watch.add("predict")))
+                watch.add("score")
         watch.lap("score")
         if len(rows) > done:
             # They came as they were ready, failed ones and those of a resumed run last.

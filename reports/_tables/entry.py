@@ -104,7 +104,7 @@ class Entry:
 
     @property
     def seconds(self) -> Estimate | None:
-        """Time for the prediction of one case in s."""
+        """Seconds that the run waited for the prediction of a case."""
         return _over_runs(
             run.record["timings"]["predict"] / run.summary["cases"]["scored"]
             for run in self.runs

@@ -121,6 +121,11 @@ def notes(comparison: Comparison) -> list[str]:
             "Several seeds: mean over seeds ± standard deviation over seeds; the "
             "interval is over subjects, of their means over seeds."
         )
+    if not comparison.steps:
+        lines.append(
+            "s / case: what the run waited for a prediction. Reading and scoring of "
+            "other cases go on beside it, and slow it down where cores are few."
+        )
     return lines + unranked(comparison)
 
 

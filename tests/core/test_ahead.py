@@ -143,11 +143,11 @@ def test_handing_over_waits_for_work_that_is_late() -> None:
     thread = threading.Thread(target=hand, args=("abcde",))
     thread.start()
     time.sleep(0.05)
-
-    assert handed == ["a", "b"]
-    assert gate.begun == ["a"]
+    late = list(handed), list(gate.begun)
     gate.open.set()
     thread.join(10)
+
+    assert late == (["a"], ["a"])
     assert gate.begun == list("abcde")
 
 
@@ -188,13 +188,12 @@ def test_what_was_handed_over_is_done_although_the_body_fails() -> None:
     def fail() -> None:
         with behind(slow) as hand_over:
             hand_over("a")
-            hand_over("b")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         fail()
 
-    assert done == ["a", "b"]
+    assert done == ["a"]
 
 
 def test_cores_are_those_that_the_process_may_use() -> None:

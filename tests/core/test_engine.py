@@ -12,7 +12,7 @@ import pytest
 from uadbench import engine
 from uadbench.acceleration import Acceleration
 from uadbench.errors import ContractError, DataError, UsageError
-from uadbench.files import read_json, read_rows, write_json, write_rows
+from uadbench.files import GrowingRows, read_json, read_rows, write_json, write_rows
 from uadbench.metrics import auroc, average_precision, dice, false_positive_rate
 from uadbench.plans import Plan
 from uadbench.postprocess import Pipeline
@@ -281,6 +281,32 @@ def test_killed_run_keeps_the_seconds_it_had_spent(
     spent = json.loads((tmp_path / "run.json").read_text())["timings"]
     assert list(spent) == ["fit"]
     assert spent["fit"] >= 0.04
+
+
+def test_seconds_of_cases_without_a_row_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uadbench.timing.SAVE_EVERY", 0.0)
+    save, kept = GrowingRows.add, []
+
+    def cut(table: GrowingRows, row: dict[str, object]) -> None:
+        record = json.loads((tmp_path / "run.json").read_text())
+        kept.append(record["timings"].get("predict", 0.0))
+        if row["case"] == "sub-test2":
+            raise PowerCut
+        save(table, row)
+
+    monkeypatch.setattr("uadbench.files.GrowingRows.add", cut)
+    with pytest.raises(PowerCut):
+        engine.run(plan(seconds=0.05, batch=1), tmp_path, Silent())
+
+    none, one, two = kept
+    # A case takes 0.05 s at least; the third has passed, and its row is not there.
+    assert none == 0.0
+    assert one >= 0.04
+    assert two >= one + 0.04
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["timings"]["predict"] == two
 
 
 def test_folder_of_another_run_is_refused_with_what_differs(tmp_path: Path) -> None:

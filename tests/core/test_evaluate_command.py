@@ -3,6 +3,7 @@
 # nibabel annotates only some of its functions.
 # mypy: allow-untyped-calls
 
+import gc
 import json
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -636,6 +638,30 @@ def test_interrupt_is_left_to_the_first_process() -> None:
 
     assert [signal.SIGINT in signals for signals in found] == [True, True]
     assert blocked([]) == before
+
+
+def test_interrupt_while_processes_start_leaves_no_semaphore(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left: set[str] = set()
+    register, unregister = resource_tracker.register, resource_tracker.unregister
+
+    def made(name: str, kind: str) -> None:
+        register(name, kind)
+        left.add(name)
+        signal.raise_signal(signal.SIGINT)
+
+    def removed(name: str, kind: str) -> None:
+        unregister(name, kind)
+        left.remove(name)
+
+    monkeypatch.setattr(resource_tracker, "register", made)
+    monkeypatch.setattr(resource_tracker, "unregister", removed)
+    with pytest.raises(KeyboardInterrupt), Workers(2) as workers:
+        list(workers.each(abs, [1, 2]))
+
+    gc.collect()
+    assert left == set()
 
 
 def test_process_ends_when_its_parent_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:

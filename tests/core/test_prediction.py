@@ -1,4 +1,7 @@
+import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -219,6 +222,41 @@ def test_bad_case_and_unreadable_case_together(toy: ModuleType) -> None:
     good, bad = ids(found)
     assert sorted(bad) == [IDS[1], IDS[2]]
     assert sorted(good) == [IDS[0], IDS[3], IDS[4]]
+
+
+def test_memory_of_a_failed_call_is_free_when_its_scans_are_predicted_alone(
+    cases: Lazy[Case],
+) -> None:
+    held: list[weakref.ref[Scan]] = []
+    alive: list[bool] = []
+
+    def too_large(scans: Iterable[Scan]) -> Iterator[Prediction]:
+        first, *more = scans
+        if more:
+            batch = replace(first)
+            held.append(weakref.ref(batch))
+            raise MemoryError
+        alive.append(held[0]() is not None)
+        yield said(first)
+
+    assert ids(outcomes(Scripted(too_large), cases)) == (IDS, [])
+    assert alive == [False] * len(IDS)
+
+
+def test_loading_ends_with_a_stream_that_is_left_early(cases: Lazy[Case]) -> None:
+    sources: list[Iterable[Scan]] = []
+
+    def keep(scans: Iterable[Scan]) -> Iterator[Prediction]:
+        # A reference to it, so that no collector ends the threads.
+        sources.append(scans)
+        yield from map(said, scans)
+
+    stream: Any = predict_cases(Scripted(keep), "toy", cases, Context())
+    next(stream)
+    stream.close()
+
+    assert not [t for t in threading.enumerate() if t.name.startswith("ahead")]
+    assert len(sources) == 1
 
 
 def test_method_that_raises_before_it_reads_fails_on_each_case(

@@ -33,3 +33,20 @@ def test_quick_laps_are_saved_once_a_second(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert saved == [1.2, 2.4]
     assert seconds == {"score": 2.4}
+
+
+def test_sums_that_were_not_kept_are_not_in_the_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moments = iter([0.0, 2.0, 5.0, 9.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(moments))
+    seconds = {"fit": 1.0}
+    watch = Stopwatch(seconds, lambda: None)
+
+    first = watch.add("predict")
+    watch.add("predict")
+    watch.add("score")
+
+    assert seconds == {"fit": 1.0}
+    watch.keep(first)
+    assert seconds == {"fit": 1.0, "predict": 2.0}

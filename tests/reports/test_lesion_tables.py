@@ -152,6 +152,10 @@ def test_processed_maps_have_tables_of_their_own(make_run: MakeRun) -> None:
     assert f"after {steps}, the same steps for all" in processed.caption
     titles = [column.title for column in processed.columns]
     assert "s / case" not in titles
+    seconds = [
+        any(n.startswith("s / case:") for n in t.notes) for t in (raw, processed)
+    ]
+    assert seconds == [True, False]
     level = processed.supervision[[c.long for c in processed.columns].index(DICE)]
     assert level == "healthy-val"
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
+from multiprocessing import resource_tracker
 from typing import TypeVar
 
 from uadbench.errors import UadbenchError
@@ -50,7 +51,11 @@ class Workers(AbstractContextManager["Workers"]):
         if self._pool is None:
             # A forked copy of a process that has threads may hang.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._jobs, context, end_with_parent)
+            # First, because its start lets Ctrl-C through. Half a pool would leave
+            # semaphores behind, and a warning of them at the end.
+            resource_tracker.ensure_running()
+            with _without_interrupt():
+                self._pool = ProcessPoolExecutor(self._jobs, context, end_with_parent)
         try:
             with _without_interrupt():
                 results = self._pool.map(function, items)
