@@ -156,7 +156,8 @@ _SHARED = (
         "--cache",
         type=Folder(),
         help="Where slices of the training scans are kept for the next run; default: "
-        ".cache in the output folder. It may be deleted at any time.",
+        ".cache in the output folder. Those that no run has used for 30 days are "
+        "removed; all may be deleted at any time.",
     ),
     click.option("--no-cache", is_flag=True, help="Keep no slices, and use none."),
     click.option("--name", help="The run folder's name; made up if not given."),

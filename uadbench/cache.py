@@ -1,8 +1,11 @@
 """Slices of many scans in two files, mapped into memory instead of made again."""
 
 import os
+import re
 import shutil
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,10 @@ from uadbench.protocols import Monitor
 Pair = tuple[NDArray[np.float32], NDArray[np.bool_]]
 PART = 256  # slices
 FILES = ("images.npy", "brain.npy")
+SUMS = "sums.json"
+# Names of folders: fingerprints; those that are being written have a suffix.
+OURS = re.compile(r"[0-9a-f]{32}(\.part)?")
+KEPT = 30 * 24 * 3600  # seconds since the last use
 UNUSABLE = (OSError, UsageError, ValueError, KeyError, TypeError)
 
 
@@ -30,7 +37,8 @@ def cached(
     Nothing that is wrong with the folder ends the work: what is damaged is made again,
     and without room, or beside another process that writes the same, nothing is stored.
 
-    What is stored comes back in parts of slices, whatever scans they are from.
+    What is stored comes back in parts of slices, whatever scans they are from. Folders
+    beside it that no call has used for 30 days are removed when it is stored.
 
     Args:
         folder: its name says what is stored; it may not be there.
@@ -43,17 +51,49 @@ def cached(
     made = make()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock"), blocking=False):
+        _remove_unused(folder.parent)
+        with _lock(folder):
             _store(folder, made)
     except Timeout:
         return made
-    except (OSError, OutputError) as error:
+    # Some versions of filelock raise the last on disks that know no locks.
+    except (OSError, OutputError, NotImplementedError) as error:
         monitor.warn(
             f"warning: slices are not kept for the next run ({error}). Make room, or "
             "give another --cache."
         )
         return made
     return _mapped(folder) or made
+
+
+def _lock(folder: Path) -> FileLock:
+    return FileLock(folder.with_suffix(".lock"), blocking=False)
+
+
+def _remove_unused(shelf: Path) -> None:
+    """Remove folders that no call has used for 30 days.
+
+    One that is locked or cannot be removed stays.
+    """
+    for folder in shelf.iterdir():
+        # The lock file stays: another process may be about to take it.
+        with suppress(OSError, Timeout):
+            if _is_unused(folder):
+                with _lock(folder):
+                    # Another process may have used it meanwhile.
+                    if _is_unused(folder):
+                        shutil.rmtree(folder)
+
+
+def _is_unused(folder: Path) -> bool:
+    """Return whether a folder is certainly of a cache, and of no use for 30 days."""
+    if not OURS.fullmatch(folder.name) or not folder.is_dir():
+        return False
+    content = list(folder.iterdir())
+    if not {path.name for path in content} <= {*FILES, SUMS}:
+        return False
+    used = max(path.stat().st_mtime for path in (folder, *content))
+    return time.time() - used > KEPT
 
 
 def _store(folder: Path, pairs: Sequence[Pair]) -> None:
@@ -65,7 +105,7 @@ def _store(folder: Path, pairs: Sequence[Pair]) -> None:
         for name, arrays in zip(FILES, zip(*pairs, strict=True), strict=True):
             _save(part / name, arrays)
         sums = {name: _checksum(part / name) for name in FILES}
-        write_json(part / "sums.json", sums)
+        write_json(part / SUMS, sums)
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
     finally:
@@ -93,11 +133,14 @@ def _mapped(folder: Path) -> list[Pair] | None:
     if not folder.is_dir():
         return None
     try:
-        _check(folder, read_json(folder / "sums.json"))
+        _check(folder, read_json(folder / SUMS))
         # Copy on write: torch warns of arrays that it could not write to.
         images, brain = (np.load(folder / name, mmap_mode="c") for name in FILES)
     except UNUSABLE:
         return None
+    with suppress(OSError):
+        # The time of the last use; another user's cache cannot have it.
+        os.utime(folder / SUMS)
     # In parts, so that who copies one part after the other never holds all.
     starts = range(0, len(images), PART)
     return [(images[at : at + PART], brain[at : at + PART]) for at in starts]

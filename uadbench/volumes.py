@@ -21,7 +21,7 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import DTypeLike, NDArray
 
 from uadbench.errors import DataError
-from uadbench.packed import is_packed, read_header, unpacking, write_packed
+from uadbench.packed import is_packed, read_header, unpacked, write_packed
 from uadbench.protocols import Scan
 
 Kind = TypeVar("Kind", bound=np.generic)
@@ -84,9 +84,7 @@ class Opened:
         """
         path = self.path
         try:
-            with unpacking(self.image, path) as image:
-                canonical = nib.funcs.as_closest_canonical(image)
-                voxels = canonical.get_fdata(dtype=np.float32, caching="unchanged")
+            voxels = unpacked(self.image, path, _canonical)
         except UNREADABLE as error:
             msg = f"{path}: cannot be read to its end ({error}). Copy the file again."
             raise DataError(msg) from None
@@ -229,6 +227,15 @@ def _in_rows(volume: NDArray[Kind]) -> NDArray[Kind]:
     for y in range(volume.shape[1]):
         rows[:, y] = volume[:, y].copy(order="K")
     return rows
+
+
+def _canonical(image: nib.nifti1.Nifti1Pair) -> NDArray[np.float32]:
+    """Return all voxels in RAS+ axes."""
+    canonical = nib.funcs.as_closest_canonical(image)
+    voxels: NDArray[np.float32] = canonical.get_fdata(
+        caching="unchanged", dtype=np.float32
+    )
+    return voxels
 
 
 def _grid(image: nib.nifti1.Nifti1Pair, path: Path) -> Grid:

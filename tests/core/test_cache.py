@@ -1,5 +1,7 @@
 import errno
+import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from filelock import FileLock
 from uadbench.cache import Pair, cached
 from uadbench.protocols import Silent
 
-KEY = "0123abcd"
+KEY, OTHER = 8 * "0123", 8 * "abcd"
+DAY = 24 * 3600
 FILES = ("images.npy", "brain.npy", "sums.json")
 
 
@@ -170,3 +173,132 @@ def test_a_mapped_array_outlives_its_folder(folder: Path) -> None:
     shutil.rmtree(folder)
 
     check_equal(found, pairs())
+
+
+def age(folder: Path, days: float) -> None:
+    """Let it be some days since a folder was used."""
+    then = time.time() - days * DAY
+    for path in (*folder.iterdir(), folder):
+        os.utime(path, (then, then))
+
+
+def store_another(shelf: Path) -> None:
+    cached(shelf / OTHER, pairs, Silent())
+
+
+def test_what_was_not_used_for_thirty_days_is_removed(folder: Path) -> None:
+    age(folder, 31)
+    store_another(folder.parent)
+
+    assert not folder.exists()
+    check_equal(cached(folder.parent / OTHER, unneeded, Silent()), pairs())
+
+
+def test_what_was_used_within_thirty_days_is_kept(folder: Path) -> None:
+    age(folder, 29)
+    store_another(folder.parent)
+
+    check_equal(cached(folder, unneeded, Silent()), pairs())
+
+
+def test_reading_is_a_use(folder: Path) -> None:
+    age(folder, 31)
+    cached(folder, unneeded, Silent())
+    store_another(folder.parent)
+
+    check_equal(cached(folder, unneeded, Silent()), pairs())
+
+
+def test_nothing_is_removed_without_something_new(folder: Path) -> None:
+    store_another(folder.parent)
+    age(folder, 31)
+
+    cached(folder.parent / OTHER, unneeded, Silent())
+
+    assert folder.exists()
+
+
+def test_old_rest_of_a_killed_process_is_removed(folder: Path) -> None:
+    part = folder.rename(folder.with_suffix(".part"))
+    age(part, 31)
+    store_another(part.parent)
+
+    assert not part.exists()
+
+
+def test_what_is_not_of_the_cache_is_never_removed(tmp_path: Path) -> None:
+    named, fuller, target = (tmp_path / x for x in ("notes", 32 * "1", "elsewhere"))
+    for place in (named, fuller, target):
+        place.mkdir()
+        (place / "images.npy").touch()
+    (fuller / "mine.txt").touch()
+    for place in (named, fuller, target):
+        age(place, 99)
+    link = tmp_path / (32 * "2")
+    link.symlink_to(target)
+    file = tmp_path / (32 * "3")
+    file.touch()
+    os.utime(file, (0, 0))
+
+    store_another(tmp_path)
+
+    assert all(path.exists() for path in (named, fuller, target, link, file))
+
+
+def test_what_another_process_writes_is_not_removed(folder: Path) -> None:
+    age(folder, 31)
+    with FileLock(folder.with_suffix(".lock")):
+        store_another(folder.parent)
+
+    assert folder.exists()
+
+
+def test_what_was_used_while_it_was_being_locked_is_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(FileLock):
+        def __enter__(self) -> "Late":
+            os.utime(folder / "sums.json")
+            super().__enter__()
+            return self
+
+    age(folder, 31)
+    monkeypatch.setattr("uadbench.cache.FileLock", Late)
+    store_another(folder.parent)
+
+    assert folder.exists()
+
+
+def test_what_cannot_be_removed_or_touched_is_no_hindrance(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: object, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise PermissionError(errno.EACCES, "another user's", str(path))
+
+    age(folder, 31)
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    monkeypatch.setattr("os.utime", refuse)
+    monitor = Warned()
+
+    check_equal(cached(folder.parent / OTHER, pairs, monitor), pairs())
+    check_equal(cached(folder, unneeded, monitor), pairs())
+
+    assert monitor.lines == []
+
+
+def test_a_disk_that_knows_no_locks_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Lockless(FileLock):
+        def __enter__(self) -> "Lockless":
+            msg = "FileSystem does not appear to support flock"
+            raise NotImplementedError(msg)
+
+    monkeypatch.setattr("uadbench.cache.FileLock", Lockless)
+    monitor = Warned()
+
+    check_equal(cached(tmp_path / KEY, pairs, monitor), pairs())
+
+    assert "support flock" in monitor.lines[0]
+    assert not (tmp_path / KEY).exists()
