@@ -1,10 +1,11 @@
 """Fixtures that several folders of tests share."""
 
 import importlib
+import importlib.metadata
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,7 @@ from types import ModuleType
 import pytest
 from hypothesis import settings
 
-from uadbench import cli
+from uadbench import cli, fingerprints
 
 # A busy machine must not fail a law, and the same examples are tried everywhere.
 settings.register_profile("uadbench", deadline=None, derandomize=True, max_examples=50)
@@ -82,3 +83,25 @@ def saved_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make trainings keep a checkpoint of every step."""
     monkeypatch.setattr("uadbench.methods._nn.training.SAVE_EVERY", 0.0)
     monkeypatch.setattr("uadbench.methods._nn.training.SAVING", float("inf"))
+
+
+@pytest.fixture
+def edit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Let a module, or the version of a package, be another for all fingerprints."""
+    content, version = fingerprints.of_files, importlib.metadata.version
+
+    def change(name: str) -> None:
+        path = Path(str(importlib.import_module(name).__file__))
+
+        def edited(paths: Iterable[Path]) -> str:
+            return content([Path(__file__) if one == path else one for one in paths])
+
+        def upgraded(package: str) -> str:
+            return version(package) + ("+new" if package == name else "")
+
+        monkeypatch.setattr(fingerprints, "of_files", edited)
+        monkeypatch.setattr(importlib.metadata, "version", upgraded)
+        fingerprints.of_code.cache_clear()
+
+    yield change
+    fingerprints.of_code.cache_clear()

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from types import ModuleType
 from typing import ClassVar
 
@@ -250,6 +251,19 @@ def test_fingerprint_of_a_changed_scan_is_another_one_and_its_own() -> None:
     assert coarse.train.fingerprint("a") == view(
         dataset, "itermask2-2d"
     ).train.fingerprint("a")
+
+
+@pytest.mark.parametrize("module", ["uadbench.slices", "uadbench.views", "numpy"])
+def test_fingerprint_of_a_changed_scan_follows_the_code_that_changes_it(
+    edit: Callable[[str], None], module: str
+) -> None:
+    dataset = Named(Case(make_scan(), np.zeros((128, 128, 4), bool)))
+    train = view(dataset, "itermask2-2d").train
+    before = train.fingerprint("a")
+
+    edit(module)
+
+    assert train.fingerprint("a") != before
 
 
 def test_changed_scan_of_unknown_content_stays_unknown() -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -313,6 +314,26 @@ def test_fingerprint_follows_the_files(four: Folder, what: str) -> None:
 
     assert after[subject] != before[subject]
     assert [after[name] for name in others] == [before[name] for name in others]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "uadbench.datasets.bids.sources",
+        "uadbench.packed",
+        "uadbench.volumes",
+        "nibabel",
+        "numpy",
+    ],
+)
+def test_fingerprint_follows_the_code_that_reads(
+    four: Folder, edit: Callable[[str], None], module: str
+) -> None:
+    before = prints(Bids(root=four.root))
+
+    edit(module)
+
+    assert set(before.values()).isdisjoint(prints(Bids(root=four.root)).values())
 
 
 def test_file_that_is_gone_has_no_fingerprint(four: Folder) -> None:

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -260,6 +261,27 @@ def test_fingerprint_follows_every_option_that_shapes_a_healthy_scan(
     one = Phantom().train()
 
     assert other.train().fingerprint(one.ids[0]) != one.fingerprint(one.ids[0])
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "uadbench.datasets.phantom.anatomy",
+        "uadbench.datasets.phantom.dataset",
+        "nilearn",
+        "numpy",
+        "scipy",
+    ],
+)
+def test_fingerprint_follows_the_code_that_draws(
+    edit: Callable[[str], None], module: str
+) -> None:
+    train = Phantom().train()
+    before = train.fingerprint(train.ids[0])
+
+    edit(module)
+
+    assert train.fingerprint(train.ids[0]) != before
 
 
 @pytest.mark.parametrize("name", ["t1", "gm", "wm"])

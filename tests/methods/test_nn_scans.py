@@ -146,6 +146,22 @@ def test_a_scan_that_changed_is_read_again(counted: Counted, tmp_path: Path) -> 
     assert not same_pairs(after, before)
 
 
+@pytest.mark.parametrize(
+    "module", ["uadbench.slices", "uadbench.methods._nn.scans", "numpy"]
+)
+def test_slices_are_made_anew_by_other_code(
+    counted: Counted, tmp_path: Path, edit: Callable[[str], None], module: str
+) -> None:
+    ctx = Context(cache=tmp_path)
+    counted.filled(ctx)
+    counted.loads.clear()
+
+    edit(module)
+    counted.filled(ctx)
+
+    assert counted.loads == {"a": 2, "b": 1, "c": 1}
+
+
 def test_scans_of_unknown_content_are_not_cached(
     scan: Callable[..., Scan], tmp_path: Path
 ) -> None:
