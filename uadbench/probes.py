@@ -72,10 +72,16 @@ def build(
     """Return a method that makes no check on validation data while it learns.
 
     Raises:
-        UsageError: as `options.build`.
+        UsageError: as `options.build`; an option that would have no effect.
     """
     # One made-up scan may be a whole epoch: every step would end with a check.
     calm = {"patience": 0} if "patience" in options.names(plugin) else {}
+    for option in calm.keys() & (given or {}):
+        msg = (
+            f"{name}: '{option}' would have no effect, because steps are measured "
+            "without validation. Leave it away."
+        )
+        raise UsageError(msg)
     return options.build(plugin, name, {**(given or {}), **calm}, preset)
 
 

@@ -59,8 +59,12 @@ def reading(shape: tuple[int, int, int], copied: float, seconds: float) -> Figur
         write_volume(path, 1000 * scan.image[0], scan, np.int16)
         done = per_second(lambda: read_volume(path), seconds, _at_once)
     bounds = limits({"memory": copied}, READ * scan.brain.size)
-    size = " x ".join(map(str, shape))
-    return Figure(f"reading {size} .nii.gz", "volumes/s", done, bounds)
+    return Figure(f"reading {words(shape)} .nii.gz", "volumes/s", done, bounds)
+
+
+def words(shape: tuple[int, int, int]) -> str:
+    """Return a shape as "240 x 240 x 155"."""
+    return " x ".join(map(str, shape))
 
 
 def _at_once() -> None:

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import ModuleType
 
 import numpy as np
@@ -15,10 +16,12 @@ from uadbench.protocols import Context, Monitor
 
 MIB = 2**20
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16"}
-# Rows of a square matrix: large enough for full speed, small enough for a second even
-# where a processor has no instruction for bf16.
+# Rows of the first square matrices. Small enough for a second where a processor has no
+# instruction for bf16; of a GPU, large enough that the clock is not what is measured.
 ROWS_CPU, ROWS_CUDA = 512, 8192
-PRODUCTS = 4  # timed together: the clock must not be what is measured
+LARGEST = 16384  # rows
+RISE = 1.03  # of the rate, below which larger matrices are no faster
+LONGEST = 1.0  # s, that a product may take
 COPIED = 256 * MIB  # bytes: more than any cache holds
 
 
@@ -110,22 +113,43 @@ def matrix_rates(machine: Machine) -> Mapping[str, float]:
     torch = sys.modules.get("torch")
     if torch is None:
         return {}
-    rows = ROWS_CUDA if machine.device.startswith("cuda") else ROWS_CPU
+    first = ROWS_CUDA if machine.device.startswith("cuda") else ROWS_CPU
 
-    def rate(kind: str) -> float:
-        matrix = torch.ones(
+    def rate(kind: str, rows: int) -> float:
+        # Zeros and ones would cost a GPU less power, and run faster than numbers do.
+        matrix = torch.randn(
             (rows, rows), dtype=getattr(torch, kind), device=machine.device
         )
 
-        def multiply(times: int) -> None:
-            for _ in range(times):
-                torch.mm(matrix, matrix)
+        def multiply() -> None:
+            torch.mm(matrix, matrix)
             machine.wait()
 
-        multiply(1)
-        return PRODUCTS * 2 * rows**3 / fastest(lambda: multiply(PRODUCTS))
+        multiply()
+        return 2 * rows**3 / fastest(multiply)
 
-    return {name: rate(kind) for name, kind in PRECISIONS.items()}
+    return {
+        name: full_rate(partial(rate, kind), first) for name, kind in PRECISIONS.items()
+    }
+
+
+def full_rate(rate: Callable[[int], float], rows: int) -> float:
+    """Return the FLOP/s of matrix products as large as it takes for the highest rate.
+
+    Rows are doubled until that raises the rate no more, or would take too long.
+
+    Args:
+        rate: returns the FLOP/s of a product of square matrices with some rows.
+        rows: of the first.
+    """
+    best = rate(rows)
+    while rows < LARGEST and 2 * (2 * rows) ** 3 < LONGEST * best:
+        rows *= 2
+        found = rate(rows)
+        if found < RISE * best:
+            return max(found, best)
+        best = found
+    return best
 
 
 def copy_rate() -> float:

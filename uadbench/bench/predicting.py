@@ -1,7 +1,7 @@
 """How many slices a second a method predicts."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -48,28 +48,31 @@ def predicting(
         before = count()
         list(single.predict([scan], ctx))
         flop = (count() - before) / slices
-    (first,) = method.predict([scan], ctx)
+    list(method.predict([scan], ctx))
     machine.reset_memory()
     machine.wait()
     start = time.perf_counter()
     scans = _until(start + seconds, scan)
-    traces = [p.extras.get(TRACE) for p in method.predict(scans, ctx)]
+    traces: list[NDArray[np.bool_] | None] = []
+    done = 0
+    for prediction in method.predict(scans, ctx):
+        done += 1
+        # To count their passes takes time, and to keep them all takes memory.
+        if len(traces) < AT_LEAST:
+            traces.append(prediction.extras.get(TRACE))
     machine.wait()
-    spent = time.perf_counter() - start
-    passes = [0 if trace is None else iterations(trace) for trace in traces]
-    per_slice = sum(passes) / (slices * len(passes))
+    measured = slices * done / (time.perf_counter() - start)
+    used = memory("prediction", machine.memory())
     return [
         Figure(
             f"prediction of scans of {slices}",
             UNIT,
-            slices * len(passes) / spent,
+            measured,
             limits(rates, flop),
             reason="" if flop else "no matrix product is in it",
         ),
-        _iterations(sum(passes) / spent, per_slice, flop, rates)
-        if TRACE in first.extras
-        else missing("refinement", PASSES, "its predictions carry no trace of masks"),
-        *memory("prediction", machine.memory()),
+        _refinement([t for t in traces if t is not None], measured, flop, rates),
+        *used,
     ]
 
 
@@ -89,11 +92,22 @@ def iterations(trace: NDArray[np.bool_]) -> int:
     return int(taken.sum())
 
 
-def _iterations(
-    measured: float, per_slice: float, flop: float, rates: Mapping[str, float]
+def _refinement(
+    traces: Sequence[NDArray[np.bool_]],
+    measured: float,
+    flop: float,
+    rates: Mapping[str, float],
 ) -> Figure:
-    name = f"refinement, {per_slice:.1f} iterations a slice"
-    return Figure(name, PASSES, measured, limits(rates, flop / per_slice))
+    """Return the passes of slices in a second, from some traces and the slices."""
+    if not traces:
+        why = "its predictions carry no trace of masks"
+        return missing("refinement", PASSES, why)
+    slices = sum(trace.shape[-1] for trace in traces)
+    each = sum(map(iterations, traces)) / slices
+    if not each:
+        return missing("refinement", PASSES, "its first masks are empty")
+    name = f"refinement, {each:.1f} iterations a slice"
+    return Figure(name, PASSES, each * measured, limits(rates, flop / each))
 
 
 def _until(end: float, scan: Scan) -> Iterator[Scan]:

@@ -4,13 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from uadbench.console import table_console, table_of
+from uadbench.probes import SLICE
+
+from .host import SHAPE, words
 
 NOTE = (
     "allowed: what the time of the matrix products alone (fp32, bf16), or of reading "
-    "and writing the voxels once (memory), would allow at the rates above. Made-up "
-    "brains of 128 x 128 px; the network has learned for a few steps, so that a method "
-    "which iterates until it is satisfied may need another number of passes once it "
-    "is trained."
+    "and writing the voxels once (memory), would allow at the rates above. Training "
+    f"and prediction: made-up brains of {SLICE}, resampled to the method's own size; "
+    "validation is left out. The network has learned for a few steps: a method that "
+    "iterates until it is satisfied may need another number of passes once it is "
+    f"trained. Metrics: of a case of {words(SHAPE)} voxels, those in the brain count. "
+    "Reading: by one thread, of a file that is in memory already."
 )
 
 
