@@ -76,7 +76,7 @@ def test_where_no_mask_has_a_voxel_there_are_no_iterations(method: Any) -> None:
 
 
 class Late(Machine):
-    """A device that works for half a second more after it was given scans."""
+    """A device that works for half a second more on each scan."""
 
     clock: ClassVar[Any]
     left: ClassVar[float] = 0.0
@@ -93,7 +93,7 @@ def test_the_clock_runs_while_the_device_works_and_counts_no_passes(
     def predict(scans: Iterable[Scan], ctx: Context) -> Iterator[Prediction]:
         for scan in scans:
             clock.now += 0.125
-            Late.left = 0.5
+            Late.left += 0.5
             yield Prediction(scan.image[0], extras={"trace": scan.brain[None]})
 
     def count(trace: NDArray[np.bool_]) -> int:
@@ -108,7 +108,7 @@ def test_the_clock_runs_while_the_device_works_and_counts_no_passes(
 
     slices = predicting.predicting(slow, slow, RATES, Late("cpu"), 1.0)[0]
 
-    assert slices.measured == 8 * 32 / 1.5
+    assert slices.measured == 8 * 32 / (8 * 0.125 + 8 * 0.5)
     # Of equal scans, two say how many passes a slice takes.
     assert len(counted) == 2
 
